@@ -1,0 +1,151 @@
+"""All that an integration must be. `type: x` in config.yaml is the file `integrations/x.py`.
+
+That file defines, by these fixed names, what it can be (nothing is inherited but the settings' strictness):
+
+    SourceSettings(Settings), source(name: str, settings: SourceSettings) -> Source
+    ActionSettings(Settings), action(settings: ActionSettings) -> Action
+    feed(settings: ActionSettings) -> Feed            if something comes back
+
+An integration makes calls and translates: interval, threads, total deadline, retry, back-off, cursors, leases and
+metrics are the daemon's. The vendor client's own retry is switched off. Nothing happens at import; the vendor's
+library is imported inside the functions that make the client.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Protocol, runtime_checkable
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
+
+from daemon.model import Cursor, Delivery, Fact, Receipt, Signal
+
+_DURATION = re.compile(r"(\d+)(s|m|h|d)")
+_UNIT = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def parse_duration(text: object) -> timedelta:
+    """`30s`, `15m`, `4h`, `30d`. Raises ValueError with a hint."""
+    if isinstance(text, timedelta):
+        return text
+    match = _DURATION.fullmatch(text) if isinstance(text, str) else None
+    if match is None:
+        raise ValueError(f"'{text}' is not a length of time, such as 30s, 15m, 4h or 30d")
+    return timedelta(seconds=int(match[1]) * _UNIT[match[2]])
+
+
+def write_duration(length: timedelta) -> str:
+    """The shortest form that `parse_duration` reads back."""
+    seconds = int(length.total_seconds())
+    unit = next(u for u in ("d", "h", "m", "s") if seconds % _UNIT[u] == 0 or u == "s")
+    return f"{seconds // _UNIT[unit]}{unit}"
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(parse_duration),
+    PlainSerializer(write_duration),
+    WithJsonSchema({"type": "string", "pattern": "^[0-9]+[smhd]$"}),
+]
+
+
+class Settings(BaseModel):
+    """Frozen, strict: an unknown key is a mistake. Give every field a `description`; give a Secret's field
+    `json_schema_extra={"get": "where to make one", "scopes": "what it must be allowed"}`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, strict=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One poll's worth. `next` is stored in the transaction that stores the signals."""
+
+    signals: tuple[Signal, ...]
+    next: Cursor
+    more: bool = False
+    """More waits: poll again at once."""
+    watermark: datetime | None = None
+    """Everything that happened before this has been seen; None while a scan is not complete."""
+    quarantined: tuple[tuple[str, str], ...] = ()
+    """Records that could not be read: (reason, the raw record, cut to a few kB). They never stop the rest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    facts: tuple[Fact, ...]
+    next: Cursor
+    more: bool = False
+
+
+@runtime_checkable
+class Source(Protocol):
+    """Keeps no memory: the daemon hands the cursor in, and stores the next one with the signals."""
+
+    def probe(self) -> None:
+        """Raises if the account cannot be used, naming the missing scope."""
+        ...
+
+    def poll(self, since: Cursor | None, now: datetime) -> Batch:
+        """One bounded piece of a scan: at most a page or a few. Raises Temporary or Permanent (reading has no
+        Ambiguous). An incomplete answer is a failure, not a short answer."""
+        ...
+
+
+@runtime_checkable
+class Action(Protocol):
+    """Doing the same delivery twice has the effect of once.
+
+    `Delivery.body` carries plain words, the same for every vendor; each action takes what it can show:
+    `title`, `summary` (plain text), `severity` (1-4), `class`, `location`, `team`, `incident` (its id), `client`,
+    `runbook`, `url` (our own page of it), `source`, `began_at`, `opened_at`, `due` (ISO, UTC), `labels` (list),
+    `details` (map), `note` (with update and close), `ticket`, `goal`, `threshold` (with warnings).
+    Only `title`, `severity` and `incident` are always there.
+    """
+
+    def probe(self) -> None: ...
+
+    def deliver(self, delivery: Delivery) -> Receipt:
+        """Raises Temporary, Ambiguous or Permanent."""
+        ...
+
+
+@runtime_checkable
+class Findable(Protocol):
+    """An action that can be asked what became of a delivery whose answer was lost."""
+
+    def find(self, delivery: Delivery) -> Receipt | None:
+        """None only if it is certain that the delivery had no effect; if that cannot be said yet, raise Temporary."""
+        ...
+
+
+@runtime_checkable
+class Feed(Protocol):
+    """What comes back: acknowledged, noted, resolved, replied, status changed, called, mailed."""
+
+    def poll(self, since: Cursor | None, now: datetime) -> Facts: ...
+
+
+@runtime_checkable
+class Pushed(Protocol):
+    """A source that is also pushed to, at `/hooks/<name>`."""
+
+    def receive(self, headers: Any, body: bytes, now: datetime) -> tuple[Signal, ...]:
+        """Signals of one push. Raises Permanent("signature") if it is not from whom it says; no secret, no route."""
+        ...
+
+
+__all__ = [
+    "Action",
+    "Batch",
+    "Duration",
+    "Facts",
+    "Feed",
+    "Findable",
+    "Pushed",
+    "Settings",
+    "Source",
+    "parse_duration",
+    "write_duration",
+]
