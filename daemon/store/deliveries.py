@@ -1,0 +1,184 @@
+"""The outbox. A row is owed from the moment it commits beside the incident, until the outside has answered.
+
+    pending → sending → done | dead
+        ↖———————┘ (try again)          pending → cancelled (no longer due, and never left)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, and_, exists, func, or_, select, update
+
+from daemon.model import Delivery, Json, Receipt
+from daemon.store import rows
+from daemon.store.engine import insert_new
+from daemon.store.schema import deliveries
+
+_WAITING = ("pending", "sending")
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A delivery that this holder may send until its lease ends."""
+
+    id: int
+    delivery: Delivery
+    incident: str
+    ticket: int | None
+    attempts: int
+    """This one counted."""
+    doubtful: bool
+    """An earlier attempt may have had its effect: find before sending."""
+    attempted_at: datetime | None
+    """When the earlier attempt began."""
+    created_at: datetime
+
+
+def owe(
+    connection: Connection,
+    delivery: Delivery,
+    incident: str,
+    severity: int,
+    now: datetime,
+    ticket: int | None = None,
+) -> bool:
+    """Puts a delivery in the outbox; False if the same is there."""
+    return (
+        connection.execute(
+            insert_new(connection, deliveries).values(
+                role=delivery.role, verb=delivery.verb, key=delivery.key, sequence=delivery.sequence,
+                body=dict(delivery.body), incident=incident, ticket=ticket, severity=severity, state="pending",
+                attempts=0, due_at=now, doubtful=False, created_at=now,
+            )
+        ).rowcount
+        == 1
+    )  # fmt: skip
+
+
+def claim(connection: Connection, role: str, holder: str, now: datetime, lease: timedelta) -> Claimed | None:
+    """Takes the most urgent due delivery of `role` whose earlier ones for the same incident are done.
+
+    What an earlier holder let lapse is doubtful: it may have been sent. The row that this commits is the durable
+    "about to send".
+    """
+    row = connection.execute(_next(role, now)).one_or_none()
+    if row is None:
+        return None
+    taken = connection.execute(
+        update(deliveries)
+        .where(deliveries.c.id == row.id, deliveries.c.attempts == row.attempts, deliveries.c.state == row.state)
+        .values(
+            state="sending", attempts=row.attempts + 1, holder=holder, lease_until=now + lease, started_at=now,
+            doubtful=row.doubtful or row.state == "sending",
+        )
+    ).rowcount  # fmt: skip
+    if not taken:
+        return None
+    return Claimed(
+        id=row.id, delivery=rows.delivery(row), incident=row.incident, ticket=row.ticket, attempts=row.attempts + 1,
+        doubtful=row.doubtful or row.state == "sending", attempted_at=row.started_at, created_at=row.created_at,
+    )  # fmt: skip
+
+
+def _next(role: str, now: datetime) -> Any:
+    earlier = deliveries.alias("earlier")
+    blocked = exists().where(
+        earlier.c.role == deliveries.c.role,
+        earlier.c.incident == deliveries.c.incident,
+        earlier.c.id < deliveries.c.id,
+        earlier.c.state.in_(_WAITING),
+    )
+    free = or_(
+        and_(deliveries.c.state == "pending", deliveries.c.due_at <= now),
+        and_(deliveries.c.state == "sending", deliveries.c.lease_until <= now),
+    )
+    return (
+        select(deliveries)
+        .where(deliveries.c.role == role, deliveries.c.state.in_(_WAITING), free, ~blocked)
+        .order_by(deliveries.c.severity, deliveries.c.id)
+        .limit(1)
+    )
+
+
+def next_due(connection: Connection, role: str) -> datetime | None:
+    """When a delivery of `role` may next be claimed."""
+    waiting = deliveries.c.role == role
+    pending = select(func.min(deliveries.c.due_at)).where(waiting, deliveries.c.state == "pending")
+    lapsed = select(func.min(deliveries.c.lease_until)).where(waiting, deliveries.c.state == "sending")
+    found = [connection.execute(query).scalar_one() for query in (pending, lapsed)]
+    return min((instant for instant in found if instant is not None), default=None)
+
+
+def finish(
+    connection: Connection, claimed: Claimed, holder: str, state: str, now: datetime,
+    receipt: Receipt | None = None, reason: str | None = None,
+) -> bool:  # fmt: skip
+    """Records how an attempt ended (`done`, `dead`, `cancelled`). False if the lease was lost to another holder."""
+    values: dict[str, Any] = {"state": state, "finished_at": now, "reason": reason, "holder": None}
+    if receipt is not None:
+        values["receipt"] = asdict(receipt)
+    return _settle(connection, claimed, holder, values)
+
+
+def postpone(
+    connection: Connection, claimed: Claimed, holder: str, until: datetime, reason: str, doubtful: bool,
+    started_at: datetime | None,
+) -> bool:  # fmt: skip
+    """Gives a delivery back to be tried at `until`. `started_at` is of the attempt that is doubtful."""
+    values = {
+        "state": "pending", "due_at": until, "reason": reason, "doubtful": doubtful, "holder": None,
+        "started_at": started_at,
+    }  # fmt: skip
+    return _settle(connection, claimed, holder, values)
+
+
+def _settle(connection: Connection, claimed: Claimed, holder: str, values: Mapping[str, Any]) -> bool:
+    return (
+        connection.execute(
+            update(deliveries)
+            .where(deliveries.c.id == claimed.id, deliveries.c.state == "sending")
+            .where(deliveries.c.attempts == claimed.attempts, deliveries.c.holder == holder)
+            .values(**values, lease_until=None)
+        ).rowcount
+        == 1
+    )
+
+
+def cancel_unsent(connection: Connection, incident: str, role: str, key: str, now: datetime) -> bool:
+    """Takes back an opening that never left: nothing outside knows of it. False if it left, or may have."""
+    return (
+        connection.execute(
+            update(deliveries)
+            .where(deliveries.c.incident == incident, deliveries.c.role == role, deliveries.c.key == key)
+            .where(deliveries.c.verb == "open", deliveries.c.state == "pending", deliveries.c.started_at.is_(None))
+            .values(state="cancelled", finished_at=now, reason="overtaken")
+        ).rowcount
+        > 0
+    )
+
+
+def receipt_of(connection: Connection, role: str, key: str) -> Json:
+    """The receipt of the opening under `key`, once there is one."""
+    found = select(deliveries.c.receipt).where(
+        deliveries.c.role == role, deliveries.c.key == key, deliveries.c.verb == "open"
+    )
+    return connection.execute(found).scalar_one_or_none()
+
+
+def incident_of(connection: Connection, role: str, key: str) -> str | None:
+    """The incident that the opening under `key` was for."""
+    found = select(deliveries.c.incident).where(deliveries.c.role == role, deliveries.c.key == key).limit(1)
+    return connection.execute(found).scalar_one_or_none()
+
+
+def was_owed(connection: Connection, role: str, key: str) -> bool:
+    """Whether an opening under `key` is owed or was sent (and not taken back)."""
+    found = select(deliveries.c.id).where(
+        deliveries.c.role == role, deliveries.c.key == key, deliveries.c.verb == "open",
+        deliveries.c.state.not_in(("cancelled",)),
+    )  # fmt: skip
+    return connection.execute(found).first() is not None

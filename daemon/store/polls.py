@@ -1,0 +1,95 @@
+"""Sources and feeds: who polls next, from where, and how they fare."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, or_, select, update
+
+from daemon.model import Cursor
+from daemon.store.engine import insert_new
+from daemon.store.schema import polls
+
+
+@dataclass(frozen=True, slots=True)
+class Poll:
+    """A claimed turn: nobody else polls `name` until the lease ends."""
+
+    name: str
+    cursor: Cursor
+    failures: int
+
+
+def declare(connection: Connection, name: str, now: datetime) -> None:
+    """Makes the row of a source that the database has not seen yet."""
+    connection.execute(insert_new(connection, polls).values(name=name, due_at=now))
+
+
+def due_at(connection: Connection, name: str) -> datetime | None:
+    """When `name` may next be claimed: when due, or when the lease of whoever holds it ends."""
+    row = connection.execute(select(polls.c.due_at, polls.c.lease_until).where(polls.c.name == name)).one_or_none()
+    return None if row is None else max(row.due_at, row.lease_until or row.due_at)
+
+
+def claim(connection: Connection, name: str, holder: str, now: datetime, lease: timedelta) -> Poll | None:
+    """Takes the turn if it is due and free. Compare-and-set: of two callers one gets it."""
+    taken = connection.execute(
+        update(polls)
+        .where(polls.c.name == name, polls.c.due_at <= now)
+        .where(or_(polls.c.lease_until.is_(None), polls.c.lease_until <= now))
+        .values(holder=holder, lease_until=now + lease)
+        .returning(polls.c.cursor, polls.c.failures)
+    ).one_or_none()
+    return None if taken is None else Poll(name, taken.cursor, taken.failures)
+
+
+def holds(connection: Connection, name: str, holder: str, now: datetime) -> bool:
+    """Whether `holder` still has the lease: checked in the transaction that records."""
+    row = connection.execute(select(polls.c.holder, polls.c.lease_until).where(polls.c.name == name)).one()
+    return row.holder == holder and row.lease_until is not None and row.lease_until > now
+
+
+def advance(
+    connection: Connection,
+    name: str,
+    cursor: Cursor,
+    watermark: datetime | None,
+    now: datetime,
+    due: datetime,
+    signals: int = 0,
+    unwanted: int = 0,
+) -> None:
+    """Records a poll that succeeded, and gives the turn back. A watermark never falls, and never passes now."""
+    values: dict[str, object] = {
+        "cursor": cursor, "due_at": due, "holder": None, "lease_until": None, "succeeded_at": now,
+        "failing_since": None, "reason": None, "failures": 0,
+        "signals": polls.c.signals + signals, "unwanted": polls.c.unwanted + unwanted,
+    }  # fmt: skip
+    connection.execute(update(polls).where(polls.c.name == name).values(values))
+    if watermark is not None:
+        mark = min(watermark, now)
+        connection.execute(
+            update(polls)
+            .where(polls.c.name == name, or_(polls.c.watermark.is_(None), polls.c.watermark < mark))
+            .values(watermark=mark)
+        )
+
+
+def fail(connection: Connection, name: str, reason: str, now: datetime, due: datetime) -> None:
+    """Records a poll that failed. The cursor stays."""
+    row = connection.execute(select(polls.c.failing_since).where(polls.c.name == name)).one()
+    connection.execute(
+        update(polls)
+        .where(polls.c.name == name)
+        .values(
+            due_at=due, holder=None, lease_until=None, reason=reason, failures=polls.c.failures + 1,
+            failing_since=row.failing_since or now,
+        )  # fmt: skip
+    )
+
+
+def watermarks(connection: Connection) -> dict[str, datetime | None]:
+    """How far each source has been read; None while it never completed a scan or is failing."""
+    rows = connection.execute(select(polls.c.name, polls.c.watermark, polls.c.failing_since))
+    return {row.name: None if row.failing_since else row.watermark for row in rows}

@@ -1,0 +1,307 @@
+"""The tables. Instants are whole microseconds since 1970 (UTC), so both databases keep and order them alike."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class Instant(TypeDecorator[datetime]):
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        return None if value is None else (value - _EPOCH) // _MICROSECOND
+
+    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else _EPOCH + value * _MICROSECOND
+
+
+class Document(TypeDecorator[Any]):
+    """JSON as text: the same bytes in both databases."""
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
+        return None if value is None else json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
+        return None if value is None else json.loads(value)
+
+
+metadata = MetaData(
+    naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s", "uq": "uq_%(table_name)s_%(column_0_N_name)s"}
+)
+
+# SQLite numbers rows by itself only where the key is INTEGER.
+_Row = BigInteger().with_variant(Integer, "sqlite")
+
+writer = Table(
+    "writer",
+    metadata,
+    Column("only", Integer, primary_key=True),
+    Column("generation", Integer, nullable=False),
+)
+"""One row. Who writes holds it, so that transactions which open incidents and move clocks follow one another."""
+
+polls = Table(
+    "polls",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("cursor", Document),
+    Column("watermark", Instant),
+    Column("due_at", Instant, nullable=False),
+    Column("holder", Text),
+    Column("lease_until", Instant),
+    Column("succeeded_at", Instant),
+    Column("failing_since", Instant),
+    Column("reason", Text),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("signals", BigInteger, nullable=False, server_default="0"),
+    Column("unwanted", BigInteger, nullable=False, server_default="0"),
+)
+"""Where each source and feed stands: cursor, lease, health. A feed's name is `feed:<role>`."""
+
+signals = Table(
+    "signals",
+    metadata,
+    Column("row", _Row, primary_key=True, autoincrement=True),
+    Column("source", Text, nullable=False),
+    Column("id", Text, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("polarity", Text, nullable=False),
+    Column("fields", Document, nullable=False),
+    Column("count", BigInteger),
+    Column("count_delta", BigInteger, nullable=False),
+    Column("began_at", Instant),
+    Column("url", Text),
+    Column("recorded_at", Instant, nullable=False),
+    UniqueConstraint("source", "id"),
+    Index(None, "recorded_at"),
+    sqlite_autoincrement=True,
+)
+"""Only what a rule wanted (or all, with `keep: all`)."""
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("row", _Row, primary_key=True, autoincrement=True),
+    Column("source", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("record", Text, nullable=False),
+    Column("recorded_at", Instant, nullable=False),
+    UniqueConstraint("source", "record"),
+)
+
+windows = Table(
+    "windows",
+    metadata,
+    Column("rule", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("state", Document, nullable=False),
+    Column("newest_at", Instant, nullable=False),
+    Index(None, "newest_at"),
+)
+
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("key", Text, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("severity", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("episode", Integer, nullable=False),
+    Column("opened_at", Instant, nullable=False),
+    Column("began_at", Instant, nullable=False),
+    Column("last_signal_at", Instant, nullable=False),
+    Column("class", Text, nullable=False),
+    Column("location", Text, nullable=False),
+    Column("team", Text, nullable=False),
+    Column("group", Document, nullable=False),
+    Column("runbook", Text, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("cleared_at", Instant),
+    Column("ended_at", Instant),
+    Column("over_at", Instant),
+    Column("page", Integer, nullable=False),
+    Column("roles", Document, nullable=False),
+    Column("quiet_seconds", Integer),
+    Column("clear_at", Instant),
+    Column("sources", Document, nullable=False),
+    CheckConstraint("severity between 1 and 4"),
+    Index("uq_incidents_open_key", "key", unique=True, sqlite_where=text("state <> 'ended'"),
+          postgresql_where=text("state <> 'ended'")),
+    Index(None, "key", "ended_at"),
+    Index("ix_incidents_clear_at", "clear_at", sqlite_where=text("state = 'open'"),
+          postgresql_where=text("state = 'open'")),
+)
+"""`over_at` is when the latest episode was over in event time: what happened before it is old news.
+`clear_at` is the instant of event time at which it clears by quiet."""
+
+evidence = Table(
+    "evidence",
+    metadata,
+    Column("incident", Text, ForeignKey("incidents.id"), primary_key=True),
+    Column("signal", BigInteger, ForeignKey("signals.row"), primary_key=True),
+    Column("episode", Integer, nullable=False),
+    Column("rule", Text, nullable=False),
+    Column("recovered", Boolean, nullable=False),
+    Index(None, "signal"),
+)
+
+tickets = Table(
+    "tickets",
+    metadata,
+    Column("id", _Row, primary_key=True, autoincrement=True),
+    Column("incident", Text, ForeignKey("incidents.id"), nullable=False),
+    Column("client", Text, nullable=False),
+    Column("episode", Integer, nullable=False),
+    Column("severity", Integer, nullable=False),
+    Column("severity_by_person", Boolean, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("title", Text, nullable=False),
+    Column("origin", Text, nullable=False),
+    Column("contract", Text, nullable=False),
+    Column("opened_at", Instant, nullable=False),
+    Column("version", Integer, nullable=False),
+    UniqueConstraint("incident", "client", "episode"),
+    Index(None, "state", "client"),
+    sqlite_autoincrement=True,
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("ticket", BigInteger, ForeignKey("tickets.id"), primary_key=True),
+    Column("sequence", Integer, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("effective_at", Instant, nullable=False),
+    Column("recorded_at", Instant, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("body", Document, nullable=False),
+    Column("source_id", Text),
+    UniqueConstraint("ticket", "source_id"),
+)
+"""The ticket's log: append-only, never trimmed; the clocks are a fold over it."""
+
+clocks = Table(
+    "clocks",
+    metadata,
+    Column("ticket", BigInteger, ForeignKey("tickets.id"), primary_key=True),
+    Column("goal", Text, primary_key=True),
+    Column("cycle", Integer, primary_key=True),
+    Column("severity", Integer, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("target", BigInteger),
+    Column("consumed", BigInteger, nullable=False),
+    Column("deadline", Instant),
+    Column("stopped_at", Instant),
+    Column("breached_at", Instant),
+    Column("decided_at", Instant),
+    Column("next_at", Instant),
+    Index(None, "next_at"),
+    Index(None, "state", "deadline"),
+)
+"""A cache of the fold, with the next instant at which it must be looked at."""
+
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("ticket", BigInteger, ForeignKey("tickets.id"), primary_key=True),
+    Column("goal", Text, primary_key=True),
+    Column("cycle", Integer, primary_key=True),
+    Column("kind", Text, primary_key=True),
+    Column("client", Text, nullable=False),
+    Column("severity", Integer, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("recorded_at", Instant, nullable=False),
+)
+"""What was counted (`decision`, `breach`) and what was taken back (`decision_withdrawn`, `breach_withdrawn`).
+Never trimmed, so no counter falls."""
+
+warnings = Table(
+    "warnings",
+    metadata,
+    Column("ticket", BigInteger, ForeignKey("tickets.id"), primary_key=True),
+    Column("goal", Text, primary_key=True),
+    Column("cycle", Integer, primary_key=True),
+    Column("arming", Integer, primary_key=True),
+    Column("threshold", Text, primary_key=True),
+    Column("client", Text, nullable=False),
+    Column("severity", Integer, nullable=False),
+    Column("due_at", Instant, nullable=False),
+    Column("recorded_at", Instant, nullable=False),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", _Row, primary_key=True, autoincrement=True),
+    Column("role", Text, nullable=False),
+    Column("verb", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("sequence", Integer, nullable=False),
+    Column("incident", Text, ForeignKey("incidents.id"), nullable=False),
+    Column("ticket", BigInteger, ForeignKey("tickets.id")),
+    Column("severity", Integer, nullable=False),
+    Column("body", Document, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due_at", Instant, nullable=False),
+    Column("started_at", Instant),
+    Column("doubtful", Boolean, nullable=False),
+    Column("holder", Text),
+    Column("lease_until", Instant),
+    Column("receipt", Document),
+    Column("reason", Text),
+    Column("created_at", Instant, nullable=False),
+    Column("finished_at", Instant),
+    UniqueConstraint("role", "key", "verb", "sequence"),
+    Index("ix_deliveries_waiting", "role", "due_at", sqlite_where=text("state in ('pending', 'sending')"),
+          postgresql_where=text("state in ('pending', 'sending')")),
+    Index(None, "incident", "role"),
+    sqlite_autoincrement=True,
+)
+"""The outbox. `started_at` is the durable "about to send"; `doubtful` says that an attempt may have had its effect."""
+
+facts = Table(
+    "facts",
+    metadata,
+    Column("feed", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("recorded_at", Instant, nullable=False),
+)
+
+contracts = Table(
+    "contracts",
+    metadata,
+    Column("version", Text, primary_key=True),
+    Column("recorded_at", Instant, nullable=False),
+)

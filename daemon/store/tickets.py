@@ -1,0 +1,145 @@
+"""Tickets, their append-only logs, and the cache of their clocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, insert, select, update
+
+from daemon.model import FINISHED, Clock, Event, Goal, Ticket
+from daemon.store import rows
+from daemon.store.engine import insert_new
+from daemon.store.schema import clocks, decisions, events, tickets, warnings
+
+
+def add(connection: Connection, **values: Any) -> int | None:
+    """The new ticket's number, or None if this client has one for this episode."""
+    return connection.execute(
+        insert_new(connection, tickets).values(version=0, severity_by_person=False, **values).returning(tickets.c.id)
+    ).scalar_one_or_none()
+
+
+def get(connection: Connection, id: int) -> Ticket | None:
+    row = connection.execute(select(tickets).where(tickets.c.id == id)).one_or_none()
+    return None if row is None else rows.ticket(row)
+
+
+def change(connection: Connection, id: int, **values: Any) -> None:
+    connection.execute(update(tickets).where(tickets.c.id == id).values(**values))
+
+
+def severity_set_by_person(connection: Connection, id: int) -> bool:
+    return bool(connection.execute(select(tickets.c.severity_by_person).where(tickets.c.id == id)).scalar_one())
+
+
+def of_incident(connection: Connection, incident: str) -> list[Ticket]:
+    found = connection.execute(select(tickets).where(tickets.c.incident == incident).order_by(tickets.c.id))
+    return [rows.ticket(row) for row in found]
+
+
+def open_of_incident(connection: Connection, incident: str) -> list[Ticket]:
+    return [ticket for ticket in of_incident(connection, incident) if ticket.state not in FINISHED]
+
+
+def recent(connection: Connection, limit: int = 200) -> list[Ticket]:
+    """Unfinished ones first, newest first."""
+    finished = tickets.c.state.in_([state.value for state in FINISHED])
+    found = connection.execute(select(tickets).order_by(finished, tickets.c.id.desc()).limit(limit))
+    return [rows.ticket(row) for row in found]
+
+
+def append(connection: Connection, event: Event) -> bool:
+    """Adds a line to the log. False if one with the same `source_id` is there."""
+    return (
+        connection.execute(
+            insert_new(connection, events).values(
+                ticket=event.ticket, sequence=event.sequence, kind=event.kind.value, effective_at=event.effective_at,
+                recorded_at=event.recorded_at, actor=event.actor, body=dict(event.body), source_id=event.source_id,
+            )
+        ).rowcount
+        == 1
+    )  # fmt: skip
+
+
+def has_event(connection: Connection, ticket: int, source_id: str) -> bool:
+    found = select(events.c.sequence).where(events.c.ticket == ticket, events.c.source_id == source_id)
+    return connection.execute(found).first() is not None
+
+
+def log(connection: Connection, ticket: int) -> list[Event]:
+    found = connection.execute(select(events).where(events.c.ticket == ticket).order_by(events.c.sequence))
+    return [rows.event(row) for row in found]
+
+
+def save_clocks(connection: Connection, ticket: int, readings: Iterable[Clock]) -> None:
+    connection.execute(delete(clocks).where(clocks.c.ticket == ticket))
+    values = [{k: v for k, v in asdict(reading).items() if k != "thresholds"} for reading in readings]
+    if values:
+        connection.execute(insert(clocks), values)
+
+
+def clocks_of(connection: Connection, ticket: int) -> list[Clock]:
+    found = connection.execute(
+        select(clocks).where(clocks.c.ticket == ticket).order_by(clocks.c.goal, clocks.c.cycle)
+    )
+    return [rows.clock(row) for row in found]
+
+
+def earliest_deadline(connection: Connection, incident: str, goal: Goal) -> datetime | None:
+    """Among the incident's open tickets: what a defect is due by."""
+    unfinished = tickets.c.state.not_in([state.value for state in FINISHED])
+    found = (
+        select(func.min(clocks.c.deadline))
+        .join(tickets, tickets.c.id == clocks.c.ticket)
+        .where(tickets.c.incident == incident, unfinished, clocks.c.goal == goal)
+    )
+    earliest: datetime | None = connection.execute(found).scalar_one()
+    return earliest
+
+
+def due(connection: Connection, now: datetime, limit: int = 100) -> list[int]:
+    """Tickets some clock of which must be looked at, the longest overdue first."""
+    found = (
+        select(clocks.c.ticket)
+        .where(clocks.c.next_at <= now)
+        .group_by(clocks.c.ticket)
+        .order_by(func.min(clocks.c.next_at))
+        .limit(limit)
+    )
+    return list(connection.execute(found).scalars())
+
+
+def next_due(connection: Connection) -> datetime | None:
+    earliest: datetime | None = connection.execute(select(func.min(clocks.c.next_at))).scalar_one()
+    return earliest
+
+
+def decide(connection: Connection, ticket: Ticket, clock: Clock, kind: str, at: datetime, now: datetime) -> bool:
+    """Counts a decision or a breach of a clock's cycle, once ever."""
+    return (
+        connection.execute(
+            insert_new(connection, decisions).values(
+                ticket=ticket.id, goal=clock.goal, cycle=clock.cycle, kind=kind, client=ticket.client,
+                severity=clock.severity, at=at, recorded_at=now,
+            )
+        ).rowcount
+        == 1
+    )  # fmt: skip
+
+
+def warn(
+    connection: Connection, ticket: Ticket, clock: Clock, arming: int, threshold: str, at: datetime, now: datetime
+) -> bool:
+    """Records a warning; False if this one was given before."""
+    return (
+        connection.execute(
+            insert_new(connection, warnings).values(
+                ticket=ticket.id, goal=clock.goal, cycle=clock.cycle, arming=arming, threshold=threshold,
+                client=ticket.client, severity=clock.severity, due_at=at, recorded_at=now,
+            )
+        ).rowcount
+        == 1
+    )  # fmt: skip
