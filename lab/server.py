@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 Json = Any
@@ -137,7 +137,13 @@ class Faults:
 
     def rows(self) -> list[tuple[str, str, str]]:
         with self._lock:
-            return [(f.endpoint.pattern, f.kind, "until cleared" if f.left is None else str(f.left)) for f in self._active]
+            return [
+                (fault.endpoint.pattern, fault.kind, "until cleared" if fault.left is None else str(fault.left))
+                for fault in self._active
+            ]
+
+
+_MARK = "_lab_routes"
 
 
 def route(method: str, path: str) -> Callable[[Handler], Handler]:
@@ -147,7 +153,7 @@ def route(method: str, path: str) -> Callable[[Handler], Handler]:
     """
 
     def mark(handler: Handler) -> Handler:
-        setattr(handler, "_routes", [*getattr(handler, "_routes", []), (method, re.compile(path))])
+        setattr(handler, _MARK, [*getattr(handler, _MARK, []), (method, re.compile(path))])
         return handler
 
     return mark
@@ -170,7 +176,7 @@ class Table:
 
 
 class Vendor:
-    """Base of a simulated vendor. State is touched only under `lock`, which every request holds while it is processed."""
+    """Base of a simulated vendor. State is touched only under `lock`, which a request holds while it is processed."""
 
     name: ClassVar[str] = "vendor"
     _routes: ClassVar[list[tuple[str, re.Pattern[str], str]]] = []
@@ -180,7 +186,7 @@ class Vendor:
         own = [
             (method, pattern, name)
             for name, member in vars(cls).items()
-            for method, pattern in getattr(member, "_routes", [])
+            for method, pattern in getattr(member, _MARK, [])
         ]
         cls._routes = own + cls._routes
 
@@ -231,7 +237,7 @@ class Vendor:
     def page(self) -> str:
         with self.lock:
             tables = [*self.tables(), Table("Faults", ("endpoint", "kind", "times left"), self.faults.rows())]
-            requests = [(f"{at:%H:%M:%S}", method, path, answer) for at, method, path, answer in reversed(self.received)]
+            requests = [(f"{at:%H:%M:%S}", *rest) for at, *rest in reversed(self.received)]
             tables.append(Table("Requests, newest first", ("at", "method", "path", "answer"), requests))
         return _PAGE.format(name=html.escape(self.name), tables="".join(_table(t) for t in tables))
 
@@ -241,14 +247,15 @@ class Vendor:
 
 
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="2">
-<title>{name}, simulated</title><style>body{{font:14px system-ui;margin:2em;max-width:80em}}table{{border-collapse:collapse}}
-td,th{{text-align:left;padding:.2em .8em;border-bottom:1px solid #ddd;vertical-align:top}}h2{{font-size:1.1em}}</style>
+<title>{name}, simulated</title><style>body{{font:14px system-ui;margin:2em;max-width:80em}}
+table{{border-collapse:collapse}}td,th{{text-align:left;padding:.2em .8em;border-bottom:1px solid #ddd;vertical-align:top}}h2{{font-size:1.1em}}</style>
 <h1>{name}, simulated</h1>{tables}</html>"""
 
 
 def _table(table: Table) -> str:
     head = "".join(f"<th>{html.escape(column)}</th>" for column in table.columns)
-    rows = "".join("<tr>" + "".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) + "</tr>" for row in table.rows)
+    cells = ("".join(f"<td>{html.escape(str(cell))}</td>" for cell in row) for row in table.rows)
+    rows = "".join(f"<tr>{row}</tr>" for row in cells)
     nothing = "" if table.rows else "<p>nothing yet</p>"
     return f"<h2>{html.escape(table.title)}</h2><table><tr>{head}</tr>{rows}</table>{nothing}"
 
@@ -260,7 +267,7 @@ class Server:
         self.vendor = vendor
         self._http = _Http(("127.0.0.1", port), _Connection)
         self._http.vendor = vendor
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), name=f"lab-{vendor.name}", daemon=True)
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
 
     @property
     def url(self) -> str:
@@ -271,9 +278,8 @@ class Server:
         """Requests being answered at this moment."""
         return self._http.in_flight
 
-    def start(self) -> Server:
+    def start(self) -> None:
         self._thread.start()
-        return self
 
     def stop(self) -> None:
         """Closes every connection and returns when the last of them has ended."""
@@ -284,8 +290,9 @@ class Server:
         self._http.server_close()
         self._http.hang_up()
 
-    def __enter__(self) -> Server:
-        return self.start()
+    def __enter__(self) -> Self:
+        self.start()
+        return self
 
     def __exit__(self, *error: object) -> None:
         self.stop()
@@ -359,7 +366,7 @@ class _Connection(BaseHTTPRequestHandler):
         finally:
             self.server.count(-1)
 
-    do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = do_GET
+    do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = do_GET  # noqa: N815: names that http.server prescribes
 
     def _answer(self) -> None:
         vendor, parts = self.server.vendor, urlsplit(self.path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -107,14 +108,25 @@ def test_a_hanging_request_is_busy_until_its_client_goes(shop: tuple[Shop, str])
 
 
 def test_stopping_ends_a_hanging_request() -> None:
-    """A server that stops leaves no client waiting, and no request counted."""
-    vendor = Shop()
-    vendor.faults.add(".", "slow")
-    with Server(vendor) as server:
-        assert 201 == requests.post(f"{server.url}/orders", json=1, timeout=5).status_code
-        assert 0 == server.busy
-    with pytest.raises(requests.ConnectionError):
-        requests.get(server.url, timeout=5)
+    """A server that stops leaves no client waiting, and says meanwhile that it is busy."""
+    vendor, ended = Shop(), threading.Event()
+    vendor.faults.add(".", "hang")
+    server = Server(vendor)
+    server.start()
+
+    def ask() -> None:
+        with pytest.raises(requests.ConnectionError):
+            requests.get(f"{server.url}/orders/1", timeout=30)
+        ended.set()
+
+    client = threading.Thread(target=ask)
+    client.start()
+    while not vendor.received:
+        ended.wait(0.01)
+    assert 1 == server.busy
+    server.stop()
+    client.join(10)
+    assert ended.is_set()
 
 
 def test_faults_are_switched_over_http(shop: tuple[Shop, str]) -> None:
