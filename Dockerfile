@@ -9,12 +9,12 @@
 FROM python:3.11.14-slim-bookworm AS build
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PYTHONDONTWRITEBYTECODE=1
 WORKDIR /build
-COPY requirements.lock ./
+COPY requirements.lock requirements-dev.lock ./
 RUN python -m venv /opt/heliograph \
- && /opt/heliograph/bin/pip install --require-hashes --only-binary :all: -r requirements.lock
+ && /opt/heliograph/bin/pip install --require-hashes --only-binary :all: -r requirements.lock \
+ && pip install --require-hashes --only-binary :all: -r requirements-dev.lock
 COPY . .
-RUN pip install "hatchling==1.33.0" \
- && pip wheel --no-deps --no-build-isolation --wheel-dir /wheel . \
+RUN pip wheel --no-deps --no-build-isolation --wheel-dir /wheel . \
  && /opt/heliograph/bin/pip install --no-deps /wheel/*.whl \
  && /opt/heliograph/bin/python -m compileall -q /opt/heliograph/lib \
  && /opt/heliograph/bin/pip uninstall -q -y pip setuptools
