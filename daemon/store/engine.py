@@ -115,6 +115,8 @@ class Store:
             poolclass=NullPool,
             connect_args={"check_same_thread": False},
         )
+        event.listen(reading, "connect", _leave_transactions_to_us)
+        event.listen(reading, "begin", _begin)
         return writing, reading
 
     def _postgresql_engines(self) -> tuple[Engine, Engine]:
@@ -130,12 +132,20 @@ def insert_new(connection: Connection, table: Table) -> Insert:
     return postgresql.insert(table).on_conflict_do_nothing()
 
 
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN")  # else each statement would look at a database of its own time
+
+
 def _begin_immediate(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def _prepare_sqlite(connection: Any, record: object) -> None:
+def _leave_transactions_to_us(connection: Any, record: object) -> None:
     connection.isolation_level = None  # else the driver begins transactions of its own, and late
+
+
+def _prepare_sqlite(connection: Any, record: object) -> None:
+    _leave_transactions_to_us(connection, record)
     cursor = connection.cursor()
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")

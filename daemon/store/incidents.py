@@ -78,8 +78,8 @@ def has_evidence(connection: Connection, rule: str, signal: int) -> bool:
     return connection.execute(found).first() is not None
 
 
-def quiet(connection: Connection, watermarks: Mapping[str, datetime | None]) -> list[Incident]:
-    """Open incidents whose quiet time has passed in event time on every source that they watch.
+def quiet(connection: Connection, watermarks: Mapping[str, datetime | None]) -> list[tuple[Incident, datetime]]:
+    """Open incidents whose quiet time has passed in event time on every source that they watch, and when it did.
 
     A source whose watermark is unknown (never scanned, or failing) holds them.
     """
@@ -92,7 +92,7 @@ def quiet(connection: Connection, watermarks: Mapping[str, datetime | None]) -> 
         .order_by(incidents.c.clear_at, incidents.c.id)
     )
     return [
-        rows.incident(row)
+        (rows.incident(row), row.clear_at)
         for row in found
         if all((mark := watermarks.get(name)) is not None and mark >= row.clear_at for name in row.sources)
     ]

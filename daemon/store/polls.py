@@ -57,14 +57,11 @@ def advance(
     watermark: datetime | None,
     now: datetime,
     due: datetime,
-    signals: int = 0,
-    unwanted: int = 0,
 ) -> None:
     """Records a poll that succeeded, and gives the turn back. A watermark never falls, and never passes now."""
     values: dict[str, object] = {
         "cursor": cursor, "due_at": due, "holder": None, "lease_until": None, "succeeded_at": now,
         "failing_since": None, "reason": None, "failures": 0,
-        "signals": polls.c.signals + signals, "unwanted": polls.c.unwanted + unwanted,
     }  # fmt: skip
     connection.execute(update(polls).where(polls.c.name == name).values(values))
     if watermark is not None:
@@ -74,6 +71,15 @@ def advance(
             .where(polls.c.name == name, or_(polls.c.watermark.is_(None), polls.c.watermark < mark))
             .values(watermark=mark)
         )
+
+
+def count(connection: Connection, name: str, signals: int, unwanted: int) -> None:
+    """Adds to what the source has brought: signals that were new and wanted, and those that no rule wants."""
+    connection.execute(
+        update(polls)
+        .where(polls.c.name == name)
+        .values(signals=polls.c.signals + signals, unwanted=polls.c.unwanted + unwanted)
+    )
 
 
 def fail(connection: Connection, name: str, reason: str, now: datetime, due: datetime) -> None:
@@ -87,6 +93,13 @@ def fail(connection: Connection, name: str, reason: str, now: datetime, due: dat
             failing_since=row.failing_since or now,
         )  # fmt: skip
     )
+
+
+def failing_since(connection: Connection, name: str) -> datetime | None:
+    since: datetime | None = connection.execute(
+        select(polls.c.failing_since).where(polls.c.name == name)
+    ).scalar_one_or_none()
+    return since
 
 
 def watermarks(connection: Connection) -> dict[str, datetime | None]:

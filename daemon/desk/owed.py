@@ -1,0 +1,118 @@
+"""What is owed to the outside for an incident or a ticket, in plain words that every action understands."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from daemon.desk.terms import Terms
+from daemon.model import Clock, Delivery, Incident, Role, Threshold, Ticket
+from daemon.store import deliveries, incidents, tickets
+
+PAGE: Role = "page"
+DEFECT: Role = "defect"
+WARNING: Role = "warning"
+
+
+def page_key(incident: Incident) -> str:
+    return f"hg:{incident.id}:{incident.page}"
+
+
+def defect_key(incident: Incident) -> str:
+    return f"hg-{incident.id}"
+
+
+def warning_key(ticket: int, clock: Clock, threshold: Threshold) -> str:
+    return f"w:{ticket}:{clock.goal}:{clock.cycle}:{threshold.arming}:{threshold.name}"
+
+
+def key_of(role: Role, incident: Incident) -> str:
+    """The key of an incident's delivery. It changes when something new is meant, and never for a retry."""
+    return defect_key(incident) if role == DEFECT else page_key(incident)
+
+
+def set_going(connection: Connection, terms: Terms, incident: Incident, own: tuple[Role, ...] | None,
+              now: datetime) -> None:  # fmt: skip
+    """Owes each role that this episode calls for and that it has not set going yet."""
+    done = incidents.roles_set_going(connection, incident.id)
+    wanted = terms.set_going(incident.severity, incident.class_, own)
+    for role in wanted:
+        if role not in done:
+            body = describe(terms, incident) | _due(connection, role, incident)
+            delivery = Delivery(role, "open", key_of(role, incident), 1, body)
+            deliveries.owe(connection, delivery, incident.id, incident.severity, now)
+    incidents.change(connection, incident.id, roles=sorted(done.union(wanted)))
+
+
+def _due(connection: Connection, role: Role, incident: Incident) -> dict[str, Any]:
+    if role != DEFECT:
+        return {}
+    deadline = tickets.earliest_deadline(connection, incident.id, "resolution")
+    return {"due": _text(deadline)} if deadline else {}
+
+
+def close(connection: Connection, role: Role, incident: Incident, note: str, now: datetime) -> None:
+    """Owes the outside the end of what was opened; takes an opening back that never left."""
+    key = key_of(role, incident)
+    if deliveries.cancel_unsent(connection, incident.id, role, key, now):
+        return
+    if deliveries.was_owed(connection, role, key):
+        body = {"title": incident.title, "severity": incident.severity, "incident": incident.id, "note": note}
+        deliveries.owe(
+            connection, Delivery(role, "close", key, 1, body), incident.id, incident.severity, now
+        )
+
+
+def warn(connection: Connection, terms: Terms, incident: Incident, ticket: Ticket, clock: Clock,
+         threshold: Threshold, now: datetime) -> None:  # fmt: skip
+    """Owes the people (and roles) of a crossed threshold their warning."""
+    key = warning_key(ticket.id, clock, threshold)
+    roles = ((WARNING,) if threshold.notify else ()) + threshold.then
+    for role in dict.fromkeys(roles):
+        if role not in terms.roles:
+            continue
+        body = describe(terms, incident) | {
+            "title": _warning_title(ticket, clock, threshold),
+            "severity": ticket.severity,
+            "ticket": ticket.id,
+            "client": ticket.client,
+            "goal": clock.goal,
+            "threshold": threshold.name,
+            "notify": list(threshold.notify),
+            "due": _text(clock.deadline),
+            "url": f"{terms.portal}/tickets/{ticket.id}",
+        }
+        deliveries.owe(connection, Delivery(role, "open", key, 1, body), incident.id, ticket.severity, now, ticket.id)
+
+
+def _warning_title(ticket: Ticket, clock: Clock, threshold: Threshold) -> str:
+    due = _text(clock.deadline)
+    if threshold.name == "breach":
+        return f"Ticket {ticket.id} ({ticket.client}): {clock.goal} promised by {due} is missed: {ticket.title}"
+    return f"Ticket {ticket.id} ({ticket.client}): {clock.goal} is due {due}: {ticket.title}"
+
+
+def describe(terms: Terms, incident: Incident) -> dict[str, Any]:
+    """The body that every opening carries (see `contract.Action`)."""
+    return {
+        "title": incident.title,
+        "summary": incident.title,
+        "severity": incident.severity,
+        "class": incident.class_,
+        "location": incident.location,
+        "team": incident.team,
+        "incident": incident.id,
+        "runbook": incident.runbook,
+        "source": incident.origin,
+        "began_at": _text(incident.began_at),
+        "opened_at": _text(incident.opened_at),
+        "labels": sorted({"heliograph", f"sev{incident.severity}", incident.class_}),
+        "details": dict(incident.group),
+        "url": f"{terms.portal}/incidents/{incident.id}",
+    }
+
+
+def _text(instant: datetime | None) -> str | None:
+    return None if instant is None else instant.strftime("%Y-%m-%dT%H:%M:%SZ")

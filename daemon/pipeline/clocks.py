@@ -1,0 +1,32 @@
+"""Looks at each ticket's clocks when something of theirs falls due: warnings, breaches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from daemon.desk import ledger
+from daemon.desk.terms import Terms
+from daemon.store import tickets
+from daemon.store.engine import Store
+from daemon.worker import WORKED, Idle, Outcome
+
+
+@dataclass
+class Clocks:
+    """One transaction a batch, the longest overdue first."""
+
+    store: Store
+    terms: Callable[[], Terms]
+    name: str = "clocks"
+
+    def step(self, now: datetime) -> Outcome:
+        with self.store.read() as connection:
+            if not (due_at := tickets.next_due(connection)) or due_at > now:
+                return Idle(due_at)
+        with self.store.write() as connection:
+            for number in tickets.due(connection, now):
+                if ticket := tickets.get(connection, number):
+                    ledger.settle(connection, self.terms(), ticket, now)
+        return WORKED

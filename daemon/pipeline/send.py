@@ -1,0 +1,130 @@
+"""Sends what is owed: claim (the durable "about to send"), call, record.
+
+An attempt whose answer was lost, or whose process died, is looked up before it is made again.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from daemon.contract import Action, Findable
+from daemon.desk import commands, owed
+from daemon.desk.terms import Terms
+from daemon.errors import Ambiguous, Failure, Permanent, Temporary
+from daemon.log import Once
+from daemon.metrics import Metrics
+from daemon.model import IncidentState, Receipt
+from daemon.pipeline import alarm
+from daemon.pipeline.turn import DEADLINE, LEASE, LONGEST_WAIT, wait_after
+from daemon.store import deliveries, incidents
+from daemon.store.deliveries import Claimed
+from daemon.store.engine import Store
+from daemon.worker import WORKED, Idle, Outcome, Outside
+
+log = logging.getLogger("heliograph.send")
+
+_FIRST_WAIT = timedelta(seconds=5)
+
+
+@dataclass
+class Send:
+    """One worker for one role. Several may run: the claim lets one of them have each delivery."""
+
+    role: str
+    action: Action
+    holder: str
+    store: Store
+    terms: Callable[[], Terms]
+    outside: Outside
+    metrics: Metrics
+    random: random.Random
+    once: Once
+
+    @property
+    def name(self) -> str:
+        return f"send:{self.role}:{self.holder}"
+
+    def step(self, now: datetime) -> Outcome:
+        with self.store.write() as connection:
+            claimed = deliveries.claim(connection, self.role, self.holder, now, LEASE)
+            if claimed is None:
+                return Idle(deliveries.next_due(connection, self.role))
+            if self._no_longer_due(connection, claimed):
+                deliveries.finish(connection, claimed, self.holder, "cancelled", now, reason="no longer due")
+                return WORKED
+        try:
+            receipt = self._bring_about(claimed, now)
+        except Failure as failure:
+            self._failed(claimed, failure)
+        else:
+            self._done(claimed, receipt)
+        return WORKED
+
+    def _no_longer_due(self, connection: Connection, claimed: Claimed) -> bool:
+        """A page that certainly never left, for an incident that is over: nobody is woken for it."""
+        if claimed.doubtful or claimed.delivery.verb != "open" or self.role != owed.PAGE or claimed.ticket:
+            return False
+        incident = incidents.get(connection, claimed.incident)
+        return incident is not None and incident.state is not IncidentState.OPEN
+
+    def _bring_about(self, claimed: Claimed, now: datetime) -> Receipt:
+        if claimed.doubtful and isinstance(self.action, Findable):
+            found = self._find(self.action, claimed, now)
+            if found is not None:
+                return found
+        with self.metrics.requested(self.role, claimed.delivery.verb):
+            return self.outside(lambda: self.action.deliver(claimed.delivery), DEADLINE)
+
+    def _find(self, action: Findable, claimed: Claimed, now: datetime) -> Receipt | None:
+        """What became of the earlier attempt. Asked no sooner than the vendor's own search can know."""
+        settle: timedelta = getattr(action, "settle", timedelta(0))
+        waited = now - (claimed.attempted_at or claimed.created_at)
+        if waited < settle:
+            raise NotYet(settle - waited)
+        with self.metrics.requested(self.role, "find"):
+            return self.outside(lambda: action.find(claimed.delivery), DEADLINE)
+
+    def _done(self, claimed: Claimed, receipt: Receipt) -> None:
+        now = self.store.now()
+        with self.store.write() as connection:
+            finished = deliveries.finish(connection, claimed, self.holder, "done", now, receipt=receipt)
+            if finished and self.role == owed.DEFECT and claimed.delivery.verb == "open":
+                defect = {"key": receipt.id, "url": receipt.url, "due": claimed.delivery.body.get("due")}
+                commands.defect_filed(connection, self.terms(), claimed.incident, defect, now)
+        self.once.recovered(log, self.role, "%s goes out again", self.role)
+
+    def _failed(self, claimed: Claimed, failure: Failure) -> None:
+        now = self.store.now()
+        with self.store.write() as connection:
+            if isinstance(failure, Permanent):
+                if deliveries.finish(connection, claimed, self.holder, "dead", now, reason=str(failure)):
+                    alarm.undeliverable(
+                        connection, self.terms(), self.role, claimed.delivery.key, failure, now
+                    )
+            else:
+                doubtful = claimed.doubtful or isinstance(failure, Ambiguous)
+                # The attempt in doubt is the latest one that may have left: an ambiguous one now, else the earlier.
+                started = now if isinstance(failure, Ambiguous) else claimed.attempted_at if doubtful else None
+                until = now + self._wait(claimed, failure)
+                deliveries.postpone(connection, claimed, self.holder, until, str(failure), doubtful, started)
+        if not isinstance(failure, NotYet):
+            self.metrics.request_failed(self.role, claimed.delivery.verb, failure.reason)
+            self.once.broke(log, self.role, "%s %s: %s", self.role, claimed.delivery.key, failure)
+
+    def _wait(self, claimed: Claimed, failure: Failure) -> timedelta:
+        if isinstance(failure, NotYet):
+            return failure.after or _FIRST_WAIT
+        return wait_after(failure, claimed.attempts - 1, _FIRST_WAIT, LONGEST_WAIT, self.random)
+
+
+class NotYet(Temporary):
+    """It is too early to ask what became of an attempt."""
+
+    def __init__(self, after: timedelta) -> None:
+        super().__init__("settling", "waiting until the vendor can be asked", after)

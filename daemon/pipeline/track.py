@@ -1,0 +1,82 @@
+"""Brings back what became of what we sent: who acknowledged a page, what was written on it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from daemon.contract import Facts, Feed
+from daemon.desk import commands
+from daemon.desk.terms import Terms
+from daemon.errors import Failure
+from daemon.metrics import Metrics
+from daemon.model import Cursor, Fact, FactKind, Role
+from daemon.pipeline.turn import DEADLINE, Turn
+from daemon.store import deliveries, signals
+from daemon.worker import Outcome, Outside
+
+log = logging.getLogger("heliograph.track")
+
+
+@dataclass(frozen=True, slots=True)
+class _Brought:
+    facts: Facts
+    watermark: None = None
+
+    @property
+    def next(self) -> Cursor:
+        return self.facts.next
+
+    @property
+    def more(self) -> bool:
+        return self.facts.more
+
+
+@dataclass
+class Track:
+    """One action's feed."""
+
+    turn: Turn
+    role: Role
+    feed: Feed
+    terms: Callable[[], Terms]
+    outside: Outside
+    metrics: Metrics
+
+    @property
+    def name(self) -> str:
+        return f"track:{self.role}"
+
+    def step(self, now: datetime) -> Outcome:
+        return self.turn.step(now, lambda cursor: self._poll(cursor, now), self._record, self._failed)
+
+    def _poll(self, cursor: Cursor | None, now: datetime) -> _Brought:
+        with self.metrics.requested(self.role, "feed"):
+            return _Brought(self.outside(lambda: self.feed.poll(cursor, now), DEADLINE))
+
+    def _record(self, connection: Connection, got: _Brought, now: datetime) -> None:
+        for fact in got.facts.facts:
+            if signals.fact_is_new(connection, self.role, fact.id, now):
+                self._apply(connection, fact, now)
+
+    def _apply(self, connection: Connection, fact: Fact, now: datetime) -> None:
+        """Through the desk. What speaks of nothing that we sent is not ours."""
+        incident = deliveries.incident_of(connection, self.role, fact.key)
+        if incident is None:
+            return
+        taken = fact.kind is FactKind.ACKNOWLEDGED or (
+            fact.kind is FactKind.RESOLVED and commands.is_open(connection, incident)
+        )
+        if taken:
+            commands.page_acknowledged(
+                connection, self.terms(), incident, fact.actor, fact.at, fact.id, fact.kind.value, now
+            )
+        elif fact.kind is FactKind.NOTED:
+            commands.note(connection, self.terms(), incident, fact.actor, fact.text, fact.at, fact.id, now)
+
+    def _failed(self, connection: Connection, failure: Failure, now: datetime) -> None:
+        self.metrics.request_failed(self.role, "feed", failure.reason)
