@@ -1,0 +1,71 @@
+"""The rules folder: one file is one rule, its path is its id. All of it is taken, or none."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from daemon.errors import ConfigError, Problem
+from daemon.marked_yaml import Mark, parse
+from daemon.rules.model import Names, Rule, RuleSet
+from daemon.rules.read_rule import read_rule
+from daemon.rules.reader import Reader, mark_of
+
+_SUFFIXES = frozenset({".yaml", ".yml"})
+
+
+def load(folder: Path, names: Names) -> RuleSet:
+    """Every rule under the folder. Raises ConfigError with every problem of every file."""
+    if not folder.is_dir():
+        raise ConfigError([Problem(str(folder), 0, "there is no such folder of rules.")])
+    rules: dict[str, Rule] = {}
+    problems: list[Problem] = []
+    digest = hashlib.sha256()
+    for path in rule_files(folder):
+        named, shown = path.relative_to(folder).with_suffix("").as_posix(), _shown(folder, path)
+        content = path.read_bytes()
+        digest.update(f"{named}\0{len(content)}\0".encode() + content)
+        try:
+            rule = _read(named, content, shown, names)
+        except ConfigError as error:
+            problems += error.problems
+            continue
+        if named in rules:
+            problems.append(Problem(shown, 1, f"there is already a rule '{named}', in {rules[named].file}."))
+        rules[named] = rule
+    if problems:
+        raise ConfigError(problems)
+    return RuleSet(tuple(rules.values()), digest.hexdigest())
+
+
+def load_text(id: str, content: str, file: str, names: Names) -> Rule:
+    """One rule. Raises ConfigError with every problem of it."""
+    value = parse(content, file)
+    reader = Reader(names)
+    rule = read_rule(reader, id, value, mark_of(value, Mark(file, 1, 1)))
+    if rule is None:
+        raise ConfigError(reader.problems)
+    return rule
+
+
+def rule_files(folder: Path) -> Iterator[Path]:
+    """In the order of their ids; names that start with `_` or `.` are left alone, and so are folders so named."""
+    for path in sorted(folder.rglob("*")):
+        hidden = any(part[0] in "_." for part in path.relative_to(folder).parts)
+        if path.suffix in _SUFFIXES and path.is_file() and not hidden:
+            yield path
+
+
+def _read(id: str, content: bytes, shown: str, names: Names) -> Rule:
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise ConfigError([Problem(shown, line, "this file is not text in UTF-8.")]) from error
+    return load_text(id, text, shown, names)
+
+
+def _shown(folder: Path, path: Path) -> str:
+    """As an operator would name it: `rules/cloudtrail/root-use.yaml`."""
+    return f"{folder.name}/{path.relative_to(folder).as_posix()}" if folder.name else path.as_posix()
