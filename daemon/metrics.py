@@ -30,7 +30,8 @@ class Metrics:
     """Counts into `registry`. Sources and roles are configured names, so labels are bounded."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        disable_created_metrics()  # type: ignore[no-untyped-call]  # else every counter brings a second series that nobody reads
+        # Else every counter brings a second series that nobody reads.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         Info("heliograph_build", "The version that is running.", registry=registry).info(
             {"version": _version("heliograph"), "tzdata": _version("tzdata")}
         )
@@ -107,7 +108,7 @@ class Metrics:
     def dropped(self, source: str, reason: str) -> None:
         """A record that could not be read."""
         self._events.labels(source).inc()
-        self._dropped.labels(source, _bounded(reason)).inc()
+        self._dropped.labels(source, _bounded(reason, otherwise="unreadable")).inc()
 
     @contextmanager
     def requested(self, role: str, verb: str) -> Iterator[None]:
@@ -124,9 +125,9 @@ class Metrics:
         self._tick.set(now.timestamp())
 
 
-def _bounded(reason: str) -> str:
+def _bounded(reason: str, otherwise: str = "other") -> str:
     """A reason as a label: a short plain word, never a vendor's text."""
-    return reason if _PLAIN.fullmatch(reason) else "other"
+    return reason if _PLAIN.fullmatch(reason) else otherwise
 
 
 def _version(distribution: str) -> str:

@@ -87,10 +87,12 @@ def test_a_delivery_that_fails_says_why(metrics: Metrics, registry: CollectorReg
 
 @pytest.mark.parametrize("reason", ["no field `at` in record 17", "A" * 99, ""])
 def test_a_vendors_text_is_no_label(metrics: Metrics, registry: CollectorRegistry, reason: str) -> None:
-    """Whatever is not a short plain word is `other`, so the number of series stays bounded."""
+    """What is not a short plain word is `unreadable` or `other`, so the number of series stays bounded."""
     metrics.dropped("shop", reason)
+    metrics.poll_failed("shop", reason)
 
-    assert {("other", "shop"): 1.0} == exposed(registry)["heliograph_source_events_dropped_total"]
+    assert {("unreadable", "shop"): 1.0} == exposed(registry)["heliograph_source_events_dropped_total"]
+    assert {("other", "shop"): 1.0} == exposed(registry)["heliograph_source_poll_failures_total"]
 
 
 def test_a_tick_is_an_instant(metrics: Metrics, registry: CollectorRegistry) -> None:
