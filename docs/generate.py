@@ -39,7 +39,8 @@ def renew(page: str) -> str:
 def settings(name: str) -> type[BaseModel]:
     module, _, attribute = name.rpartition(".")
     found = getattr(import_module(module), attribute)
-    assert isinstance(found, type) and issubclass(found, BaseModel), f"{name} is no settings class"
+    if not (isinstance(found, type) and issubclass(found, BaseModel)):
+        raise TypeError(f"{name} is no settings class")
     return found
 
 

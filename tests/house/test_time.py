@@ -70,7 +70,7 @@ def bad_calls(path: str, tree: ast.AST) -> list[str]:
             found.append(f"{path}:{call.lineno}: {name} takes a pattern that could hang: use RE2")
         for word in call.keywords:
             if isinstance(word.value, ast.Constant) and (word.arg, word.value.value) in NEVER_PASSED:
-                found.append(f"{path}:{call.lineno}: {word.arg}={word.value.value} is never safe")
+                found.append(f"{path}:{call.lineno}: {word.arg}={word.value.value!r} is never safe")
     return found
 
 

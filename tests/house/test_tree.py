@@ -25,8 +25,11 @@ SAYS_SO = {"Makefile", "tests/house/test_tree.py", "requirements.lock"}
 def missing_halves(integrations: set[str], tests: set[str], pages: set[str]) -> list[str]:
     """Which of its three files an integration lacks, or which lack their integration."""
     every = integrations | tests | pages
-    homes = (("integrations/{}.py", integrations), ("tests/integrations/test_{}.py", tests))
-    homes += (("docs/integrations/{}.md", pages),)
+    homes = (
+        ("integrations/{}.py", integrations),
+        ("tests/integrations/test_{}.py", tests),
+        ("docs/integrations/{}.md", pages),
+    )
     return sorted(path.format(name) for name in every for path, present in homes if name not in present)
 
 

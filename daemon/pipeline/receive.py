@@ -1,0 +1,38 @@
+"""Takes what is pushed to us: the same signals, the same meaning, whether they are pushed, polled or both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from daemon.contract import Pushed
+from daemon.metrics import Metrics
+from daemon.pipeline import detect
+from daemon.pipeline.open import Detection
+from daemon.rules.engine import Engine
+from daemon.store import polls
+from daemon.store.engine import Store
+
+
+@dataclass
+class Receive:
+    """One pushed source. It answers only once all is committed, so what is acknowledged is kept."""
+
+    source_name: str
+    source: Pushed
+    keep_all: bool
+    store: Store
+    engine: Callable[[], Engine]
+    detection: Callable[[], Detection]
+    metrics: Metrics
+
+    def __call__(self, headers: Mapping[str, str], body: bytes) -> None:
+        """Raises Permanent("signature") for a push that is not from whom it says."""
+        now = self.store.now()
+        pushed = self.source.receive(headers, body, now)
+        wanted, unwanted = detect.sift(self.engine(), pushed, self.keep_all)
+        with self.store.write() as connection:
+            polls.declare(connection, self.source_name, now)
+            new = detect.detect(connection, self.detection(), wanted, now)
+            polls.count(connection, self.source_name, new, unwanted)
+        self.metrics.collected(self.source_name, new, unwanted)
