@@ -1,0 +1,305 @@
+"""Sentry issues, read over REST, for sentry-sdk can only send. Docs: docs.sentry.io/api/events.
+
+A scan reads all issues seen since the end of the scan before it, less the look-back, page by page. The sort key moves
+while we read: an issue that happens again jumps to a page already read, and the next scan, which starts earlier than
+this one ended, sees it. Resolving an issue does not make it "seen", so the unresolved ones that a scan did not meet
+are asked for by id, the longest unasked first.
+
+The cursor: `end` of the last complete scan; `from`, `to`, `page` of the running one; `known`: what we last saw of each
+issue, as [count, last seen, state, turn, asked].
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import quote
+
+import requests
+from pydantic import Field, field_validator
+
+from daemon import http
+from daemon.contract import Batch, Duration, Settings, Source
+from daemon.errors import Permanent, Temporary
+from daemon.model import Cursor, Json, Polarity, Signal
+from daemon.secret import Secret, redact
+
+_PAGE = 100
+_ASKED_A_SCAN = 10
+_KNOWN = 2_000
+_LARGEST = 2**53
+_POLARITY = {"unresolved": Polarity.BROKEN, "resolved": Polarity.RECOVERED}
+_BULKY = ("stats", "project")
+
+
+class SourceSettings(Settings):
+    url: str = Field("https://us.sentry.io", description="Where Sentry is: your region, or your own host.")
+    organization: str = Field(pattern=r"^[\w-]+$", description="The organisation's slug, as in its address.")
+    token: Secret = Field(
+        description="An auth token that may read issues.",
+        json_schema_extra={
+            "get": "Sentry: Settings, Developer Settings, new internal integration",
+            "scopes": "event:read",
+        },
+    )
+    projects: tuple[str, ...] = Field((), description="Slugs of the projects to watch; none: all that the token sees.")
+    environments: tuple[str, ...] = Field((), description="Environments to watch; none: all.")
+    query: str = Field("", description="More of Sentry's own search syntax, to narrow what is read: `level:fatal`.")
+    look_back: Duration = Field(
+        timedelta(minutes=10), description="How much of the time already read is read again, for what shows late."
+    )
+    lateness: Duration = Field(timedelta(minutes=1), description="How late an event may show in Sentry's search.")
+    follow: Duration = Field(
+        timedelta(days=2), description="How long a quiet unresolved issue is still asked after, to see it resolved."
+    )
+    deadline: float = Field(20.0, gt=0, description="Seconds that one request may take in all.")
+
+    @field_validator("url")
+    @classmethod
+    def _is_web_address(cls, url: str) -> str:
+        if not url.startswith(("https://", "http://")):
+            raise ValueError("must begin with https:// or http://")
+        return url.rstrip("/")
+
+
+@dataclass(slots=True)
+class _Known:
+    """What we last saw of an issue."""
+
+    count: int
+    seen: str
+    state: str
+    turn: int = 0
+    """Grows when the state changes and nothing else does, so that such a change has an id of its own."""
+    asked: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """A row, and what names what happened to it."""
+
+    row: Mapping[str, Json]
+    id: str
+    count: int
+    at: datetime
+
+
+@dataclass(slots=True)
+class _Scan:
+    """The cursor, read."""
+
+    start: datetime
+    to: datetime
+    page: str | None
+    known: dict[str, _Known]
+    signals: list[Signal] = field(default_factory=list)
+    bad: list[tuple[str, str]] = field(default_factory=list)
+
+    def cursor(self, page: str | None) -> Json:
+        known = {key: [one.count, one.seen, one.state, one.turn, one.asked] for key, one in self.known.items()}
+        if page is None:
+            return {"end": _written(self.to), "known": known}
+        return {"from": _written(self.start), "to": _written(self.to), "page": page, "known": known}
+
+
+class Issues:
+    """Organisation issues, as `sentry.issue`: one signal for each change of an issue's state, count or last event.
+
+    An issue that is met resolved, with events that we did not know, tells both: that it broke and that it recovered.
+    """
+
+    def __init__(self, name: str, settings: SourceSettings) -> None:
+        self._name = name
+        self._settings = settings
+        self._session = http.session(settings.deadline)
+
+    def probe(self) -> None:
+        self._page({"query": "", "limit": "1"})
+
+    def poll(self, since: Cursor | None, now: datetime) -> Batch:
+        scan = self._scan(since, now)
+        try:
+            rows, page = self._page(self._query(scan))
+        except Permanent as error:
+            if error.reason != "invalid" or not scan.page:
+                raise
+            return Batch((), scan.cursor(""))  # the page's token has expired: this scan starts anew
+        self._take(scan, rows)
+        if page is None:
+            self._ask(scan)
+            self._forget(scan)
+        return Batch(
+            signals=tuple(sorted(scan.signals, key=lambda signal: (signal.at, signal.id))),
+            next=scan.cursor(page),
+            more=page is not None,
+            watermark=None if page is not None else scan.to - self._settings.lateness,
+            quarantined=tuple(scan.bad),
+        )
+
+    def _scan(self, since: Cursor | None, now: datetime) -> _Scan:
+        cursor = since or {}
+        known = {key: _Known(*values) for key, values in cursor.get("known", {}).items()}
+        if "page" in cursor:
+            return _Scan(_read(cursor["from"]), _read(cursor["to"]), cursor["page"], known)
+        end = min(_read(cursor["end"]), now) if "end" in cursor else now
+        return _Scan(end - self._settings.look_back, now, None, known)
+
+    def _query(self, scan: _Scan) -> dict[str, Any]:
+        window = f"lastSeen:>={scan.start:%Y-%m-%dT%H:%M:%SZ}"
+        return {
+            "query": f"{window} {self._settings.query}".strip(),
+            "project": self._settings.projects,
+            "environment": self._settings.environments,
+            "sort": "date",
+            "limit": str(_PAGE),
+            "cursor": scan.page or None,
+        }
+
+    def _page(self, query: dict[str, Any]) -> tuple[list[Json], str | None]:
+        """The rows, and the token of the next page if there is one."""
+        response = self._get("", query)
+        rows = http.json_of(response)
+        following = response.links.get("next", {})
+        if not isinstance(rows, list) or following.get("results") not in ("true", "false"):
+            raise Temporary("bad_answer", "Sentry's answer is not a list with a Link header")
+        if following["results"] == "false":
+            return rows, None
+        return rows, following.get("cursor") or _token_missing()
+
+    def _get(self, path: str, query: dict[str, Any]) -> requests.Response:
+        url = f"{self._settings.url}/api/0/organizations/{self._settings.organization}/issues/{path}"
+        headers = {"Authorization": f"Bearer {self._settings.token.reveal()}", "Accept": "application/json"}
+        try:
+            response = self._session.get(url, params=query, headers=headers)
+        except requests.RequestException as error:
+            raise http.translate(error, sent=False) from None
+        try:
+            http.raise_for_status(response.status_code, response.headers, response.text, sent=False)
+        except Permanent as error:
+            raise Permanent(error.reason, f"{error.message}{self._hint(error.reason)}") from None
+        return response
+
+    def _hint(self, reason: str) -> str:
+        if reason == "auth":
+            return (
+                ". The token must be valid and have the scope event:read; make one in Sentry under"
+                " Settings, Developer Settings, new internal integration"
+            )
+        if reason == "not_found":
+            return f". Is '{self._settings.organization}' the organisation's slug, and has the token event:read there?"
+        return ""
+
+    def _take(self, scan: _Scan, rows: Iterable[Json]) -> None:
+        for row in rows:
+            try:
+                scan.signals.extend(self._changes(scan, row))
+            except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+                scan.bad.append((f"{type(error).__name__}: {error}", redact(json.dumps(row)[:4_000])))
+
+    def _changes(self, scan: _Scan, row: Json) -> list[Signal]:
+        """What happened to the issue since we last saw it. Remembers the issue."""
+        key, count, status = str(row["id"]), _whole(row["count"]), row["status"]
+        seen = row.get("lastSeen") or row.get("firstSeen") or ""
+        state = "/".join(filter(None, (status, row.get("substatus"))))
+        before = scan.known.get(key)
+        again = before is None or (before.count, before.seen) != (count, seen)
+        if before and not again and before.state == state:
+            before.asked = _written(scan.to)
+            return []
+        turn = 0 if again or before is None else before.turn + 1
+        at = _read(seen) if seen else scan.to
+        made = _Change(row, f"{key}:{state}:{seen}#{count}" + (f"~{turn}" if turn else ""), count, at)
+        delta = _delta(before, count, row, scan.start) if again else 0
+        if status == "unresolved" and again:
+            changes = [self._signal(made, status, at, delta)]
+        elif status == "resolved" and again:  # events that came before it was resolved, and the resolving
+            broke = _Change({**row, "substatus": None}, f"{key}:unresolved:{seen}#{count}", count, at)
+            changes = [self._signal(broke, "unresolved", at, delta), self._signal(made, status, scan.to, 0)]
+        else:
+            changes = [self._signal(made, status, scan.to, 0)]
+        scan.known[key] = _Known(count, seen, state, turn, _written(scan.to))
+        return changes
+
+    def _signal(self, change: _Change, status: str, at: datetime, delta: int) -> Signal:
+        row = change.row
+        return Signal(
+            source=self._name,
+            type="sentry",
+            kind="sentry.issue",
+            id=change.id,
+            at=max(at, change.at),
+            fields=_fields({**row, "status": status}, change.count),
+            polarity=_POLARITY.get(status, Polarity.NONE),
+            count=change.count,
+            count_delta=delta,
+            began_at=_read(row["firstSeen"]) if row.get("firstSeen") else None,
+            url=str(row["permalink"]) if row.get("permalink") else None,
+        )
+
+    def _ask(self, scan: _Scan) -> None:
+        """Asks by id for unresolved issues that this scan did not meet."""
+        quiet = [
+            (one.asked, key)
+            for key, one in scan.known.items()
+            if one.state.startswith("unresolved") and one.asked < _written(scan.to)
+        ]
+        for _, key in sorted(quiet)[:_ASKED_A_SCAN]:
+            try:
+                row = http.json_of(self._get(f"{quote(key, safe='')}/", {}))
+            except Permanent as error:
+                if error.reason != "not_found":
+                    raise
+                del scan.known[key]  # deleted, or merged into another
+                continue
+            if not isinstance(row, dict) or str(row.get("id")) != key:
+                raise Temporary("bad_answer", f"Sentry's answer is not issue {key}")
+            self._take(scan, [row])
+            scan.known[key].asked = _written(scan.to)
+
+    def _forget(self, scan: _Scan) -> None:
+        oldest = _written(scan.to - self._settings.follow)
+        newest = sorted(scan.known.items(), key=lambda item: item[1].seen, reverse=True)[:_KNOWN]
+        scan.known = {key: one for key, one in newest if one.seen >= oldest}
+
+
+def _delta(before: _Known | None, count: int, row: Json, start: datetime) -> int:
+    """How many events are new. Of an issue met first, all if it began in this scan's window; else at least one."""
+    if before:
+        return max(count - before.count, 1)
+    began = row.get("firstSeen")
+    return count if began and _read(began) >= start else 1
+
+
+def _fields(row: Mapping[str, Json], count: int) -> dict[str, Json]:
+    """The vendor's, with `count` as a number and `project` as its slug."""
+    kept = {name: value for name, value in row.items() if name not in _BULKY}
+    project = row.get("project") or {}
+    return {**kept, "count": count, "userCount": _whole(row.get("userCount") or 0), "project": project.get("slug")}
+
+
+def _whole(value: Json) -> int:
+    number = int(value)
+    if not 0 <= number < _LARGEST:
+        raise ValueError(f"{str(value)[:80]} is out of range")
+    return number
+
+
+def _token_missing() -> str:
+    raise Temporary("bad_answer", "Sentry says that there is a next page, but not which")
+
+
+def _read(text: str) -> datetime:
+    instant = datetime.fromisoformat(text)
+    return (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).astimezone(UTC)
+
+
+def _written(instant: datetime) -> str:
+    """Always with microseconds, so that texts compare as instants do."""
+    return instant.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def source(name: str, settings: SourceSettings) -> Source:
+    return Issues(name, settings)
