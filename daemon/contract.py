@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Protocol, runtime_checkable
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
 
 from daemon.model import Cursor, Delivery, Fact, Receipt, Signal
 
@@ -49,6 +49,16 @@ Duration = Annotated[
     PlainSerializer(write_duration),
     WithJsonSchema({"type": "string", "pattern": "^[0-9]+[smhd]$"}),
 ]
+
+
+def _web_address(text: str) -> str:
+    if not text.startswith(("https://", "http://")):
+        raise ValueError("must begin with https:// or http://")
+    return text
+
+
+WebAddress = Annotated[str, AfterValidator(_web_address)]
+"""A URL in settings: where a vendor is."""
 
 
 class Settings(BaseModel):
@@ -146,6 +156,7 @@ __all__ = [
     "Pushed",
     "Settings",
     "Source",
+    "WebAddress",
     "parse_duration",
     "write_duration",
 ]
