@@ -182,3 +182,8 @@ def was_owed(connection: Connection, role: str, key: str) -> bool:
         deliveries.c.state.not_in(("cancelled",)),
     )  # fmt: skip
     return connection.execute(found).first() is not None
+
+
+def release(connection: Connection, now: datetime) -> None:
+    """Lets every claim lapse: for when whoever held one is known to be gone. What was being sent is doubtful."""
+    connection.execute(update(deliveries).where(deliveries.c.state == "sending").values(lease_until=now))

@@ -106,3 +106,8 @@ def watermarks(connection: Connection) -> dict[str, datetime | None]:
     """How far each source has been read; None while it never completed a scan or is failing."""
     rows = connection.execute(select(polls.c.name, polls.c.watermark, polls.c.failing_since))
     return {row.name: None if row.failing_since else row.watermark for row in rows}
+
+
+def release(connection: Connection) -> None:
+    """Gives every turn back: for when whoever held one is known to be gone."""
+    connection.execute(update(polls).values(holder=None, lease_until=None))
