@@ -127,9 +127,9 @@ class Store:
 
 def insert_new(connection: Connection, table: Table) -> Insert:
     """An INSERT that leaves alone a row whose key is taken; `rowcount` tells whether it was new."""
-    if connection.dialect.name == "sqlite":
-        return sqlite.insert(table).on_conflict_do_nothing()
-    return postgresql.insert(table).on_conflict_do_nothing()
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    # inline: a RETURNING that nobody asked for would make `rowcount` say nothing on PostgreSQL
+    return dialect.insert(table).on_conflict_do_nothing().inline()
 
 
 def _begin(connection: Connection) -> None:
