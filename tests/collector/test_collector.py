@@ -80,7 +80,7 @@ def log(connection: Connection, number: int, *lines: tuple[EventKind, int, dict[
 
 
 def clock(number: int, goal: Goal = "response", state: ClockState = ClockState.RUNNING, **values: Any) -> Clock:
-    start = {
+    start: dict[str, Any] = {
         "cycle": 1,
         "severity": 2,
         "started_at": NOON,
