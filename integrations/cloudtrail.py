@@ -17,10 +17,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import requests
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from daemon import http
-from daemon.contract import Batch, Duration, Settings, Source
+from daemon.contract import Batch, Duration, Settings, Source, WebAddress
 from daemon.errors import Failure, Permanent, Temporary
 from daemon.model import Cursor, Json, Signal
 from daemon.secret import Secret, redact
@@ -61,7 +61,7 @@ class SourceSettings(Settings):
     regions: tuple[str, ...] = Field(
         ("us-east-1",), min_length=1, description="Regions to read. Global services (IAM, STS) are in us-east-1."
     )
-    endpoint_url: str | None = Field(None, description="Another address than AWS's, for a proxy or a test.")
+    endpoint_url: WebAddress | None = Field(None, description="Another address than AWS's, for a proxy or a test.")
     access_key_id: Secret | None = Field(
         None,
         description="With `secret_access_key`; none: AWS's own chain (environment, profile, role).",
@@ -78,13 +78,6 @@ class SourceSettings(Settings):
     )
     lateness: Duration = Field(timedelta(minutes=15), description="How late an event may show in LookupEvents.")
     deadline: float = Field(20.0, gt=0, description="Seconds that one request may take in all.")
-
-    @field_validator("endpoint_url")
-    @classmethod
-    def _is_web_address(cls, url: str | None) -> str | None:
-        if url is not None and not url.startswith(("https://", "http://")):
-            raise ValueError("must begin with https:// or http://")
-        return url
 
 
 class Lookup:
@@ -262,8 +255,10 @@ def _failure(error: ClientError, region: str) -> Failure:
         return _TokenExpired("bad_page", message)
     if code in _AUTH or status in (401, 403):
         return Permanent("auth", f"{message}{_HINT}")
-    if status >= 500 or status == 408:
+    if status >= 500:
         return Temporary("server_error", message)
+    if status in (408, 409, 425):
+        return Temporary("conflict" if status == 409 else "timeout", message)
     return Permanent("not_found" if status == 404 else "invalid", message)
 
 

@@ -21,10 +21,10 @@ from typing import Any, Literal, TypeAlias, cast
 from urllib.parse import quote
 
 import requests
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from daemon import http
-from daemon.contract import Batch, Duration, Settings, Source
+from daemon.contract import Batch, Duration, Settings, Source, WebAddress
 from daemon.errors import Permanent, Temporary
 from daemon.model import Cursor, Json, Polarity, Signal
 from daemon.secret import Secret, redact
@@ -43,7 +43,7 @@ _GONE = "Gone"
 
 class SourceSettings(Settings):
     site: str = Field("datadoghq.com", pattern=r"^[\w.-]+$", description="Your Datadog site: `datadoghq.eu`.")
-    url: str | None = Field(None, description="Another address than the site's API, for a proxy or a test.")
+    url: WebAddress | None = Field(None, description="Another address than the site's API, for a proxy or a test.")
     api_key: Secret = Field(
         description="An API key of the organisation.",
         json_schema_extra={"get": "Datadog: Organization Settings, API Keys", "scopes": "none of its own"},
@@ -63,13 +63,6 @@ class SourceSettings(Settings):
     )
     lateness: Duration = Field(timedelta(minutes=2), description="How late an event may show in Datadog's search.")
     deadline: float = Field(20.0, gt=0, description="Seconds that one request may take in all.")
-
-    @field_validator("url")
-    @classmethod
-    def _is_web_address(cls, url: str | None) -> str | None:
-        if url is not None and not url.startswith(("https://", "http://")):
-            raise ValueError("must begin with https:// or http://")
-        return url and url.rstrip("/")
 
 
 @dataclass(slots=True)

@@ -19,10 +19,10 @@ from typing import Any
 from urllib.parse import quote
 
 import requests
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from daemon import http
-from daemon.contract import Batch, Duration, Settings, Source
+from daemon.contract import Batch, Duration, Settings, Source, WebAddress
 from daemon.errors import Permanent, Temporary
 from daemon.model import Cursor, Json, Polarity, Signal
 from daemon.secret import Secret, redact
@@ -36,7 +36,7 @@ _BULKY = ("stats", "project")
 
 
 class SourceSettings(Settings):
-    url: str = Field("https://us.sentry.io", description="Where Sentry is: your region, or your own host.")
+    url: WebAddress = Field("https://us.sentry.io", description="Where Sentry is: your region, or your own host.")
     organization: str = Field(pattern=r"^[\w-]+$", description="The organisation's slug, as in its address.")
     token: Secret = Field(
         description="An auth token that may read issues.",
@@ -56,13 +56,6 @@ class SourceSettings(Settings):
         timedelta(days=2), description="How long a quiet unresolved issue is still asked after, to see it resolved."
     )
     deadline: float = Field(20.0, gt=0, description="Seconds that one request may take in all.")
-
-    @field_validator("url")
-    @classmethod
-    def _is_web_address(cls, url: str) -> str:
-        if not url.startswith(("https://", "http://")):
-            raise ValueError("must begin with https:// or http://")
-        return url.rstrip("/")
 
 
 @dataclass(slots=True)
