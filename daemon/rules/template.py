@@ -21,7 +21,7 @@ class Template:
     cap: int = 200
 
     def render(self, fields: Fields) -> str:
-        text = "".join(part if isinstance(part, str) else _shown(part, fields) for part in self.parts)
+        text = "".join(part if isinstance(part, str) else _shown(part, fields) for part in self.parts).strip()
         return text if len(text) <= self.cap else text[: self.cap - 1] + "…"
 
 
@@ -44,8 +44,8 @@ def clean(text: str) -> str:
 
 def _shown(path: Path, fields: Fields) -> str:
     found = [_plain(value) for value in values_at(path)(fields) if value is not None]
-    text = clean(", ".join(found))
-    return (text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…") or "?"
+    text = clean(", ".join(found)) if found else "?"
+    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 1] + "…"
 
 
 def _plain(value: Json) -> str:

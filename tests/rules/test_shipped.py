@@ -1,0 +1,56 @@
+"""The rules that come with the program."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from daemon.rules import check
+from daemon.rules.load import load, rule_files
+from daemon.rules.model import Rule, RuleSet, RuleTest
+from daemon.rules.testing import compare
+from tests.rules.player import NAMES, observe
+
+FOLDER = Path(__file__).parents[2] / "rules"
+
+
+@cache
+def shipped() -> RuleSet:
+    return load(FOLDER, NAMES)
+
+
+def cases() -> list[tuple[Rule, RuleTest]]:
+    return [(rule, test) for rule in shipped() for test in rule.tests]
+
+
+def test_every_file_is_a_rule_by_its_path() -> None:
+    """What the folder holds is what is loaded."""
+    expected = [path.relative_to(FOLDER).with_suffix("").as_posix() for path in rule_files(FOLDER)]
+
+    assert expected == [rule.id for rule in shipped()]
+
+
+def test_there_are_rules_for_every_source() -> None:
+    """A new user sees something whichever vendor is switched on first."""
+    assert {"sentry", "datadog", "cloudtrail"} == {rule.id.split("/")[0] for rule in shipped()}
+
+
+@pytest.mark.parametrize(("rule", "case"), [pytest.param(r, t, id=f"{r.id}: {t.it}") for r, t in cases()])
+def test_a_rule_does_what_it_says(rule: Rule, case: RuleTest) -> None:
+    """Each test that a rule carries holds."""
+    assert [] == compare(case.expect, observe(rule, case))
+
+
+def test_every_rule_has_a_hit_a_near_miss_and_a_runbook() -> None:
+    """`heliograph rules check` has nothing to say about what we ship."""
+    assert [] == check.warnings(shipped())
+
+
+def test_every_rule_is_shown_at_each_of_its_severities() -> None:
+    """No `raise` without a test in which it bites."""
+    said = {rule.id: {rule.severity, *(each.to for each in rule.raises)} for rule in shipped()}
+    shown = {rule.id: {test.expect.severity for test in rule.tests} for rule in shipped()}
+
+    assert {} == {id: left for id, severities in said.items() if (left := severities - shown[id])}
