@@ -105,6 +105,8 @@ GIVEN_UP = Figure(C, "outbox_given_up", "Refused for good by the outside.", ("ta
 COLLECT_SECONDS = Figure(G, "ticket_collect_duration_seconds", "What this look at the store cost.")
 COLLECTED = Figure(G, "ticket_collect_success", "Whether the store could be read.")
 
+FIGURES = tuple(figure for figure in vars().values() if isinstance(figure, Figure))
+
 
 class Collector(Registrable):
     """Register it; each scrape is one consistent look at the store.
@@ -125,6 +127,10 @@ class Collector(Registrable):
         self._clients = clients
         self._sources = sources
         self._roles = roles
+
+    def describe(self) -> Iterable[Metric]:
+        """What there may be, without a look: so a scrape can ask for some of it by name."""
+        return [figure({}) for figure in FIGURES]
 
     def collect(self) -> Iterator[Metric]:
         """A database that cannot be read hides no other figure: the scrape says so and goes on."""
