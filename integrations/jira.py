@@ -7,6 +7,7 @@ a property, in the same request, and are looked up there. Nobody's issue is ever
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -62,6 +63,8 @@ class _Refused(Permanent):
 class Tracker:
     def __init__(self, settings: ActionSettings) -> None:
         self._settings = settings
+        self._header = Secret(base64.b64encode(f"{settings.user}:{settings.token.reveal()}".encode()).decode())
+        """Known as a secret too, so that a page that shows our own request back tells nothing."""
         self._is_cloud: bool | None = None
         self.settle = settings.settle
         """Not to be asked earlier than this after a lost answer: `find` trusts a search that finds nothing."""

@@ -50,7 +50,9 @@ class ActionSettings(Settings):
         description="To look up a page whose answer was lost, and to learn who acknowledged; without it, neither",
         json_schema_extra={"get": "Integrations → API Access Keys → Create New API Key", "scopes": "read-only"},
     )
-    events_url: WebAddress = Field("https://events.pagerduty.com", description="In the EU https://events.eu.pagerduty.com")
+    events_url: WebAddress = Field(
+        "https://events.pagerduty.com", description="In the EU https://events.eu.pagerduty.com"
+    )
     api_url: WebAddress = Field("https://api.pagerduty.com", description="In the EU https://api.eu.pagerduty.com")
     deadline: float = Field(20.0, gt=0, description="Seconds that one request may take in all")
 
