@@ -166,6 +166,8 @@ class Sent:
     id: str
     at: datetime
     source: str
+    visible_at: datetime | None = None
+    """When the vendor's API shows it; None: at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +250,8 @@ class Vendor:
 
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="2">
 <title>{name}, simulated</title><style>body{{font:14px system-ui;margin:2em;max-width:80em}}
-table{{border-collapse:collapse}}td,th{{text-align:left;padding:.2em .8em;border-bottom:1px solid #ddd;vertical-align:top}}h2{{font-size:1.1em}}</style>
+table{{border-collapse:collapse}}h2{{font-size:1.1em}}
+td,th{{text-align:left;padding:.2em .8em;border-bottom:1px solid #ddd;vertical-align:top}}</style>
 <h1>{name}, simulated</h1>{tables}</html>"""
 
 
@@ -366,7 +369,7 @@ class _Connection(BaseHTTPRequestHandler):
         finally:
             self.server.count(-1)
 
-    do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = do_GET  # noqa: N815: names that http.server prescribes
+    do_POST = do_PUT = do_DELETE = do_PATCH = do_HEAD = do_GET  # noqa: N815 names that http.server prescribes
 
     def _answer(self) -> None:
         vendor, parts = self.server.vendor, urlsplit(self.path)
