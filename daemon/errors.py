@@ -15,7 +15,7 @@ from datetime import timedelta
 
 
 class Failure(Exception):
-    """A call to the outside failed. `reason` is a short word for the metric label: `timeout`, `auth`, `rate_limited`."""
+    """A call to the outside failed. `reason` is a short word, a metric's label: `timeout`, `auth`, `rate_limited`."""
 
     def __init__(self, reason: str, message: str = "") -> None:
         super().__init__(f"{reason}: {message}" if message else reason)

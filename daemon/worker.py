@@ -91,7 +91,7 @@ class Bounded:
 def _fulfil(future: Future[T], call: Callable[[], T]) -> None:
     try:
         future.set_result(call())
-    except BaseException as error:
+    except BaseException as error:  # noqa: BLE001 - it is raised again in the thread that waits
         future.set_exception(error)
 
 

@@ -1,4 +1,4 @@
-"""What people (and what comes back from outside) do to tickets and incidents. Everyone who changes one goes through here.
+"""What people, and what comes back from outside, do to tickets and incidents. Whoever changes one goes through here.
 
 Each command is one transaction's work: the caller opens it, so that a fact and its effect commit together.
 """
@@ -22,9 +22,7 @@ class Refused(Exception):
 def acknowledge(connection: Connection, terms: Terms, number: int, actor: str, now: datetime) -> Ticket:
     """A person takes the ticket: it is in progress. Whether that answers the client is the contract's to say."""
     ticket = _unfinished(connection, number)
-    return ledger.record(
-        connection, terms, ticket, EventKind.ACKNOWLEDGED, now, actor=actor, body={"via": "desk"}
-    )
+    return ledger.record(connection, terms, ticket, EventKind.ACKNOWLEDGED, now, actor=actor, body={"via": "desk"})
 
 
 def reply(
@@ -57,9 +55,7 @@ def close(connection: Connection, terms: Terms, number: int, actor: str, now: da
     return ledger.record(connection, terms, ticket, EventKind.CLOSED, now, actor=actor)
 
 
-def reply_to_all(
-    connection: Connection, terms: Terms, id: str, actor: str, text: str, now: datetime
-) -> list[Ticket]:
+def reply_to_all(connection: Connection, terms: Terms, id: str, actor: str, text: str, now: datetime) -> list[Ticket]:
     """A message on every unfinished ticket of the incident."""
     owed = tickets.open_of_incident(connection, _incident(connection, id).id)
     return [reply(connection, terms, ticket.id, actor, text, now) for ticket in owed]
@@ -94,9 +90,7 @@ def note(
         )  # fmt: skip
 
 
-def defect_filed(
-    connection: Connection, terms: Terms, id: str, defect: dict[str, Json], now: datetime
-) -> None:
+def defect_filed(connection: Connection, terms: Terms, id: str, defect: dict[str, Json], now: datetime) -> None:
     """The defect has a key: every ticket of the incident names it."""
     for ticket in tickets.of_incident(connection, id):
         ledger.record(

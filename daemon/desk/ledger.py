@@ -34,18 +34,16 @@ def record(
     body: dict[str, Json] | None = None,
     source_id: str | None = None,
 ) -> Ticket:
-    """Appends one event and brings state and clocks up to it. One that is there already (`source_id`) changes nothing."""
+    """Appends one event and brings state and clocks up to it. One whose `source_id` is there changes nothing."""
     if source_id is not None and tickets.has_event(connection, ticket.id, source_id):
         return ticket
-    event = Event(
-        ticket.id, ticket.version + 1, kind, effective_at or now, now, actor, body or {}, source_id
-    )
+    event = Event(ticket.id, ticket.version + 1, kind, effective_at or now, now, actor, body or {}, source_id)
     if not tickets.append(connection, event):
         raise RuntimeError(f"ticket {ticket.id} changed under this transaction")
-    after = replace(ticket, version=event.sequence, state=_state_after(ticket, event), severity=_severity_after(ticket, event))
-    tickets.change(
-        connection, ticket.id, version=after.version, state=after.state.value, severity=after.severity
+    after = replace(
+        ticket, version=event.sequence, state=_state_after(ticket, event), severity=_severity_after(ticket, event)
     )
+    tickets.change(connection, ticket.id, version=after.version, state=after.state.value, severity=after.severity)
     settle(connection, terms, after, now)
     return after
 

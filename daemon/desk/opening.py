@@ -1,7 +1,7 @@
 """How incidents open, join, reopen, clear and end (the life that `model.md` of the design calls episodes).
 
-    (nothing) → open → cleared → ended        open, cleared: a new signal joins or begins the next episode
-                  └──────────────↗            ended: within `reopen_within` the next episode, later a new incident
+(nothing) → open → cleared → ended        open, cleared: a new signal joins or begins the next episode
+              └──────────────↗            ended: within `reopen_within` the next episode, later a new incident
 """
 
 from __future__ import annotations
@@ -232,12 +232,12 @@ def clear(connection: Connection, terms: Terms, incident: Incident, over_at: dat
     )
     owed.close(connection, owed.PAGE, incident, why, now)
     for ticket in tickets.open_of_incident(connection, incident.id):
-        ticket = ledger.record(
+        recovered = ledger.record(
             connection, terms, ticket, EventKind.RECOVERED, now, actor=NOBODY, effective_at=now,
             body={"why": why, "episode": incident.episode}, source_id=f"recovered-{incident.episode}",
         )  # fmt: skip
         if terms.policy.pinned(ticket.contract).on_recovery == "resolve" and _untouched(connection, ticket):
-            ledger.record(connection, terms, ticket, EventKind.RESOLVED, now, actor=NOBODY, body={"text": why})
+            ledger.record(connection, terms, recovered, EventKind.RESOLVED, now, actor=NOBODY, body={"text": why})
     end_if_finished(connection, incident, now)
 
 

@@ -60,9 +60,7 @@ def close(connection: Connection, role: Role, incident: Incident, note: str, now
         return
     if deliveries.was_owed(connection, role, key):
         body = {"title": incident.title, "severity": incident.severity, "incident": incident.id, "note": note}
-        deliveries.owe(
-            connection, Delivery(role, "close", key, 1, body), incident.id, incident.severity, now
-        )
+        deliveries.owe(connection, Delivery(role, "close", key, 1, body), incident.id, incident.severity, now)
 
 
 def warn(connection: Connection, terms: Terms, incident: Incident, ticket: Ticket, clock: Clock,

@@ -49,9 +49,7 @@ def detect(connection: Connection, detection: Detection, wanted: Sequence[Wanted
     return new
 
 
-def _apply(
-    connection: Connection, detection: Detection, match: Match, signal: Signal, row: int, now: datetime
-) -> None:
+def _apply(connection: Connection, detection: Detection, match: Match, signal: Signal, row: int, now: datetime) -> None:
     if match.rule.silent or match.rule.stage != "live":
         return
     if match.recovered:
@@ -62,9 +60,7 @@ def _apply(
         _count(connection, detection, match, signal, row, now)
 
 
-def _count(
-    connection: Connection, detection: Detection, match: Match, signal: Signal, row: int, now: datetime
-) -> None:
+def _count(connection: Connection, detection: Detection, match: Match, signal: Signal, row: int, now: datetime) -> None:
     """Moves the rule's window for this group; while the incident stands open, every match is evidence of it."""
     verdict = _advance(connection, match, signal, row)
     if verdict.fired:

@@ -104,9 +104,7 @@ class Send:
         with self.store.write() as connection:
             if isinstance(failure, Permanent):
                 if deliveries.finish(connection, claimed, self.holder, "dead", now, reason=str(failure)):
-                    alarm.undeliverable(
-                        connection, self.terms(), self.role, claimed.delivery.key, failure, now
-                    )
+                    alarm.undeliverable(connection, self.terms(), self.role, claimed.delivery.key, failure, now)
             else:
                 doubtful = claimed.doubtful or isinstance(failure, Ambiguous)
                 # The attempt in doubt is the latest one that may have left: an ambiguous one now, else the earlier.

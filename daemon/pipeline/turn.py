@@ -101,9 +101,7 @@ class Turn:
         self.once.broke(self.log, self.name, "%s: %s; trying again in %d s", self.name, failure, wait.total_seconds())
 
 
-def wait_after(
-    failure: Failure, failures: int, first: timedelta, longest: timedelta, rng: random.Random
-) -> timedelta:
+def wait_after(failure: Failure, failures: int, first: timedelta, longest: timedelta, rng: random.Random) -> timedelta:
     """How long to wait after a failure that `failures` came before: doubling, with jitter, and never less than the
     vendor asked for."""
     if isinstance(failure, Permanent):

@@ -1,7 +1,7 @@
 """The outbox. A row is owed from the moment it commits beside the incident, until the outside has answered.
 
-    pending → sending → done | dead
-        ↖———————┘ (try again)          pending → cancelled (no longer due, and never left)
+pending → sending → done | dead
+    ↖———————┘ (try again)          pending → cancelled (no longer due, and never left)
 """
 
 from __future__ import annotations

@@ -127,9 +127,8 @@ class Store:
 
 def insert_new(connection: Connection, table: Table) -> Insert:
     """An INSERT that leaves alone a row whose key is taken; `rowcount` tells whether it was new."""
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    # inline: a RETURNING that nobody asked for would make `rowcount` say nothing on PostgreSQL
-    return dialect.insert(table).on_conflict_do_nothing().inline()
+    dialect = sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+    return dialect.on_conflict_do_nothing().inline().execution_options(preserve_rowcount=True)
 
 
 def _begin(connection: Connection) -> None:

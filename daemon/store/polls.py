@@ -89,9 +89,13 @@ def fail(connection: Connection, name: str, reason: str, now: datetime, due: dat
         update(polls)
         .where(polls.c.name == name)
         .values(
-            due_at=due, holder=None, lease_until=None, reason=reason, failures=polls.c.failures + 1,
+            due_at=due,
+            holder=None,
+            lease_until=None,
+            reason=reason,
+            failures=polls.c.failures + 1,
             failing_since=row.failing_since or now,
-        )  # fmt: skip
+        )
     )
 
 

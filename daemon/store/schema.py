@@ -155,11 +155,20 @@ incidents = Table(
     Column("clear_at", Instant),
     Column("sources", Document, nullable=False),
     CheckConstraint("severity between 1 and 4"),
-    Index("uq_incidents_open_key", "key", unique=True, sqlite_where=text("state <> 'ended'"),
-          postgresql_where=text("state <> 'ended'")),
+    Index(
+        "uq_incidents_open_key",
+        "key",
+        unique=True,
+        sqlite_where=text("state <> 'ended'"),
+        postgresql_where=text("state <> 'ended'"),
+    ),
     Index(None, "key", "ended_at"),
-    Index("ix_incidents_clear_at", "clear_at", sqlite_where=text("state = 'open'"),
-          postgresql_where=text("state = 'open'")),
+    Index(
+        "ix_incidents_clear_at",
+        "clear_at",
+        sqlite_where=text("state = 'open'"),
+        postgresql_where=text("state = 'open'"),
+    ),
 )
 """`over_at` is when the latest episode was over in event time: what happened before it is old news.
 `clear_at` is the instant of event time at which it clears by quiet."""
@@ -284,8 +293,13 @@ deliveries = Table(
     Column("created_at", Instant, nullable=False),
     Column("finished_at", Instant),
     UniqueConstraint("role", "key", "verb", "sequence"),
-    Index("ix_deliveries_waiting", "role", "due_at", sqlite_where=text("state in ('pending', 'sending')"),
-          postgresql_where=text("state in ('pending', 'sending')")),
+    Index(
+        "ix_deliveries_waiting",
+        "role",
+        "due_at",
+        sqlite_where=text("state in ('pending', 'sending')"),
+        postgresql_where=text("state in ('pending', 'sending')"),
+    ),
     Index(None, "incident", "role"),
     sqlite_autoincrement=True,
 )

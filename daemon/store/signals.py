@@ -50,7 +50,7 @@ def save_window(connection: Connection, rule: str, key: str, state: Json, at: da
 
 
 def trim(connection: Connection, before: datetime) -> int:
-    """Forgets signals recorded before `before` that are no evidence, and windows and facts as old. How many rows went."""
+    """Forgets signals recorded before `before` that are no evidence, and windows and facts as old. How many went."""
     unneeded = ~exists().where(evidence.c.signal == signals.c.row)
     gone = connection.execute(delete(signals).where(signals.c.recorded_at < before, unneeded)).rowcount
     gone += connection.execute(delete(windows).where(windows.c.newest_at < before)).rowcount

@@ -82,9 +82,7 @@ def save_clocks(connection: Connection, ticket: int, readings: Iterable[Clock]) 
 
 
 def clocks_of(connection: Connection, ticket: int) -> list[Clock]:
-    found = connection.execute(
-        select(clocks).where(clocks.c.ticket == ticket).order_by(clocks.c.goal, clocks.c.cycle)
-    )
+    found = connection.execute(select(clocks).where(clocks.c.ticket == ticket).order_by(clocks.c.goal, clocks.c.cycle))
     return [rows.clock(row) for row in found]
 
 

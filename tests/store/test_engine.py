@@ -21,9 +21,14 @@ START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
 def test_a_failing_transaction_leaves_nothing(store: Store) -> None:
     """All of it, or none."""
-    with pytest.raises(ZeroDivisionError), store.write() as connection:
-        polls.declare(connection, "sentry", START)
-        _ = 1 / 0
+
+    def fail() -> None:
+        with store.write() as connection:
+            polls.declare(connection, "sentry", START)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
 
     with store.read() as connection:
         assert {} == polls.watermarks(connection)
@@ -31,7 +36,7 @@ def test_a_failing_transaction_leaves_nothing(store: Store) -> None:
 
 def test_a_look_cannot_write(store: Store) -> None:
     """Whoever reads, a scrape or a page, can harm nothing."""
-    with pytest.raises(DBAPIError), store.read() as connection:
+    with store.read() as connection, pytest.raises(DBAPIError):
         connection.execute(insert(contracts).values(version="x", recorded_at=START))
 
 
@@ -102,7 +107,7 @@ def test_sqlite_takes_no_second_daemon(tmp_path: Path) -> None:
     first, second = Store(url, ToldClock(START)), Store(url, ToldClock(START))
     first.hold()
 
-    with pytest.raises(ConfigError, match="another heliograph is using this database. Stop it first."):
+    with pytest.raises(ConfigError, match="another heliograph is using this database"):
         second.hold()
     first.close()
     second.hold()
@@ -111,7 +116,7 @@ def test_sqlite_takes_no_second_daemon(tmp_path: Path) -> None:
 
 def test_sqlite_says_that_the_folder_is_missing(tmp_path: Path) -> None:
     """Instead of an error of the driver's."""
-    with pytest.raises(ConfigError, match="does not exist. Make it first."):
+    with pytest.raises(ConfigError, match="does not exist"):
         Store(f"sqlite:///{tmp_path}/absent/one.db", ToldClock(START))
 
 

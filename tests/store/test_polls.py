@@ -75,6 +75,7 @@ def test_a_lease_that_ended_is_not_held(store: Store) -> None:
     """Checked in the transaction that records, so that nobody records for another."""
     with store.write() as connection:
         polls.claim(connection, "sentry", "a", START, LEASE)
-        held = [polls.holds(connection, "sentry", who, START + LEASE * n / 2) for who, n in (("a", 1), ("b", 1), ("a", 2))]
+        asked = (("a", LEASE / 2), ("b", LEASE / 2), ("a", LEASE))
+        held = [polls.holds(connection, "sentry", who, START + after) for who, after in asked]
 
     assert [True, False, False] == held
