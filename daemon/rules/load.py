@@ -24,10 +24,13 @@ def load(folder: Path, names: Names) -> RuleSet:
     digest = hashlib.sha256()
     for path in rule_files(folder):
         named, shown = path.relative_to(folder).with_suffix("").as_posix(), _shown(folder, path)
-        content = path.read_bytes()
-        digest.update(f"{named}\0{len(content)}\0".encode() + content)
         try:
+            content = path.read_bytes()
+            digest.update(f"{named}\0{len(content)}\0".encode() + content)
             rule = _read(named, content, shown, names)
+        except OSError as error:
+            problems.append(Problem(shown, 0, f"this file cannot be read: {error.strerror}."))
+            continue
         except ConfigError as error:
             problems += error.problems
             continue

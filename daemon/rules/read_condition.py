@@ -83,12 +83,17 @@ def _modifiers(modifiers: list[str], at: Mark) -> tuple[str, dict[str, bool]]:
     """The operator and the flags."""
     for modifier in modifiers:
         if modifier not in MODIFIERS:
-            hint = nearest(modifier, MODIFIERS) or one_of("The modifiers are", MODIFIERS)
-            raise Mistake(f"there is no modifier '{modifier}'.", hint, at)
+            raise Mistake(f"there is no modifier '{modifier}'.", _hint(modifier), at)
     operators = [modifier for modifier in modifiers if modifier not in _FLAGS]
     if len(operators) > 1:
         raise Mistake(f"'{operators[0]}' and '{operators[1]}' cannot both be asked of one field.", mark=at)
     return (operators or ["equals"])[0], {_FLAGS[m]: True for m in modifiers if m in _FLAGS}
+
+
+def _hint(modifier: str) -> str:
+    if modifier.startswith("eq"):
+        return "A field without a modifier is compared for equality."
+    return nearest(modifier, MODIFIERS) or one_of("The modifiers are", MODIFIERS)
 
 
 def _operands(path: str, value: Json) -> tuple[Json, ...]:

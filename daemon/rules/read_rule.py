@@ -47,6 +47,7 @@ def read_rule(reader: Reader, id: str, value: Json, mark: Mark) -> Rule | None:
 def _rule(reader: Reader, value: Json, mark: Mark) -> dict[str, Any]:
     said = reader.table(value, mark, RULE, "a rule", "title", "source", "match", "severity", "class")
     _check_recovery(reader, value, said)
+    _check_raises(reader, value, said)
     if "tests" in said and said.get("source"):
         kind = said.get("kind", ("",))[0]
         said["tests"] = read_tests(reader, said["tests"], said["source"][0], kind)
@@ -58,6 +59,13 @@ def _check_recovery(reader: Reader, value: MarkedMap, said: Mapping[str, Any]) -
         hint = "Name the fields that tell objects apart, such as group_by: [id]."
         message = "'recovery' needs 'group_by', or the recovery of any object would clear this."
         reader.report(value.key_mark("clear"), message, hint)
+
+
+def _check_raises(reader: Reader, value: MarkedMap, said: Mapping[str, Any]) -> None:
+    for entry in said.get("raise", ()):
+        if "severity" in said and entry.to >= said["severity"]:
+            message = f"'raise' to {entry.to} is not worse than severity {said['severity']}."
+            reader.report(value.key_mark("raise"), message, "1 is the worst.")
 
 
 def _default_clear(names: Names, sources: tuple[str, ...], group_by: tuple[str, ...]) -> Clear:

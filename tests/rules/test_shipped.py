@@ -53,4 +53,4 @@ def test_every_rule_is_shown_at_each_of_its_severities() -> None:
     said = {rule.id: {rule.severity, *(each.to for each in rule.raises)} for rule in shipped()}
     shown = {rule.id: {test.expect.severity for test in rule.tests} for rule in shipped()}
 
-    assert {} == {id: left for id, severities in said.items() if (left := severities - shown[id])}
+    assert {} == {rule: left for rule, severities in said.items() if (left := severities - shown[rule])}
