@@ -21,7 +21,8 @@ from lab.source import SHOWN_ON_PAGE, Limit, Source
 
 TARGET = "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.LookupEvents"
 _PAGE = 50
-_STORED = timedelta(days=90)
+STORED = timedelta(days=90)
+"""How far back LookupEvents sees."""
 _ONE_SECOND = timedelta(seconds=1)
 _SIGNED = re.compile(r"AWS4-HMAC-SHA256 Credential=(?P<key>[^/]+)/\d{8}/(?P<region>[^/]+)/cloudtrail/aws4_request")
 _BOUND = ("StartTime", "EndTime", "LookupAttributes", "EventCategory")
@@ -171,7 +172,7 @@ class CloudTrail(Source):
     def _found(self, ask: Json, region: str) -> list[_Row]:
         """Newest first."""
         now, category = self.now(), _category(ask)
-        start, end = _time(ask, "StartTime", now - _STORED), _time(ask, "EndTime", now)
+        start, end = _time(ask, "StartTime", now - STORED), _time(ask, "EndTime", now)
         if start > end:
             raise _refused("InvalidTimeRangeException", "The start time must not be later than the end time.")
         wanted = _attribute(ask)
@@ -180,7 +181,7 @@ class CloudTrail(Source):
             for row in self._rows
             if row.visible_at <= now
             and row.region == region
-            and max(start, now - _STORED) <= row.at <= end
+            and max(start, now - STORED) <= row.at <= end
             and row.record.get("eventCategory", _MANAGEMENT) == category
             and (category != _MANAGEMENT or row.record.get("managementEvent", True))
             and (wanted is None or wanted[1] in _searched(row, wanted[0]))
@@ -295,32 +296,40 @@ def _searched(row: _Row, key: str) -> list[str]:
 
 def _shown(row: _Row) -> Json:
     record = row.record
-    identity = record.get("userIdentity") or {}
     optional = {
         "EventName": record.get("eventName"),
         "EventSource": record.get("eventSource"),
         "Username": _user(record),
-        "AccessKeyId": identity.get("accessKeyId"),
-        "ReadOnly": None if "readOnly" not in record else str(record["readOnly"]).lower(),
+        "AccessKeyId": _identity(record).get("accessKeyId"),
     }
-    resources = [
-        {"ResourceType": one.get("type", ""), "ResourceName": one.get("ARN", "")}
-        for one in record.get("resources") or []
-    ]
-    given = {name: value for name, value in optional.items() if value is not None}
-    whole = {"EventId": row.id, "EventTime": row.at.timestamp(), "Resources": resources}
-    return {**whole, **given, "CloudTrailEvent": json.dumps(record)}
+    given = {name: str(value) for name, value in optional.items() if value is not None}
+    if "readOnly" in record:
+        given["ReadOnly"] = str(record["readOnly"]).lower()
+    listed = record.get("resources")
+    named = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+    return {
+        "EventId": row.id,
+        "EventTime": row.at.timestamp(),
+        "Resources": [{"ResourceType": one.get("type", ""), "ResourceName": one.get("ARN", "")} for one in named],
+        **given,
+        "CloudTrailEvent": json.dumps(record),
+    }
 
 
-def _user(record: Mapping[str, Json]) -> str | None:
+def _identity(record: Mapping[str, Json]) -> Json:
+    """Recorded files hold records whose identity is null, or odd."""
+    identity = record.get("userIdentity")
+    return identity if isinstance(identity, dict) else {}
+
+
+def _user(record: Mapping[str, Json]) -> Json:
     """The user's name, or a role's session; none for a service."""
-    identity = record.get("userIdentity") or {}
+    identity = _identity(record)
     if identity.get("type") == "Root":
         return "root"
     if identity.get("type") == "AssumedRole":
         return str(identity.get("principalId", "")).rpartition(":")[2] or None
-    name: str | None = identity.get("userName")
-    return name
+    return identity.get("userName")
 
 
 def _digest(ask: Json) -> str:
