@@ -1,10 +1,10 @@
 """The kinds of failure. Integrations translate a vendor's many errors into three, each with a reason.
 
-    Failure
-    ├── Temporary    certainly not done; try again
-    ├── Ambiguous    perhaps done; ask (`find`) before trying again
-    └── Permanent    certainly not done, and never will be as it stands
-    ConfigError      what the operator wrote; all problems at once
+Failure
+├── Temporary    certainly not done; try again
+├── Ambiguous    perhaps done; ask (`find`) before trying again
+└── Permanent    certainly not done, and never will be as it stands
+ConfigError      what the operator wrote; all problems at once
 """
 
 from __future__ import annotations

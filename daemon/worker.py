@@ -107,6 +107,10 @@ class Crew:
         self.progress: dict[str, float] = {}
         """Step → monotonic seconds at which it last returned, with or without work."""
 
+    @property
+    def started(self) -> bool:
+        return bool(self._threads)
+
     def start(self) -> None:
         for step in self._steps:
             self.progress[step.name] = self._clock.monotonic()

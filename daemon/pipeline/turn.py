@@ -106,6 +106,6 @@ def wait_after(failure: Failure, failures: int, first: timedelta, longest: timed
     vendor asked for."""
     if isinstance(failure, Permanent):
         return longest
-    wait = min(first * 2 ** min(failures, _MOST_DOUBLINGS), longest)
+    wait: timedelta = min(first * 2 ** min(failures, _MOST_DOUBLINGS), longest)
     asked = failure.after if isinstance(failure, Temporary) and failure.after else timedelta(0)
-    return max(asked, wait * (0.5 + rng.random() / 2))
+    return max(asked, (0.5 + rng.random() / 2) * wait)

@@ -312,10 +312,3 @@ facts = Table(
     Column("id", Text, primary_key=True),
     Column("recorded_at", Instant, nullable=False),
 )
-
-contracts = Table(
-    "contracts",
-    metadata,
-    Column("version", Text, primary_key=True),
-    Column("recorded_at", Instant, nullable=False),
-)

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from daemon.model import FINISHED, Clock, Event, Goal, Ticket
+from daemon.model import FINISHED, Clock, Event, Goal, Ticket, TicketState
 from daemon.store import rows
 from daemon.store.engine import insert_new
 from daemon.store.schema import clocks, decisions, events, tickets, warnings
@@ -96,6 +96,12 @@ def earliest_deadline(connection: Connection, incident: str, goal: Goal) -> date
     )
     earliest: datetime | None = connection.execute(found).scalar_one()
     return earliest
+
+
+def contracts_kept(connection: Connection) -> list[str]:
+    """Contract versions that tickets which may still change run by: all but the cancelled ones."""
+    found = select(tickets.c.contract).where(tickets.c.state != TicketState.CANCELLED.value).distinct()
+    return list(connection.execute(found).scalars())
 
 
 def due(connection: Connection, now: datetime, limit: int = 100) -> list[int]:

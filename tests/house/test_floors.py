@@ -61,6 +61,9 @@ def test_the_floors_can_fail(tmp_path: Path) -> None:
         (tmp_path / package / "__init__.py").touch()
     for name in ("app", "__main__", "contract", "model", "errors", "clock", "secret", "pipeline"):
         (tmp_path / "daemon" / f"{name}.py").touch()
+    (tmp_path / "daemon" / "cli").mkdir()
+    for name in ("__init__", "demo"):
+        (tmp_path / "daemon" / "cli" / f"{name}.py").touch()
     (tmp_path / "daemon" / "model.py").write_text("import daemon.pipeline\n")
 
     result = lint(cwd=tmp_path, config=ROOT / "pyproject.toml")

@@ -32,7 +32,7 @@ def dotted(node: ast.expr) -> str:
 def seam(path: str, name: str) -> str:
     """Why `path` may not call `name`; empty if it may."""
     top = name.split(".")[0]
-    if path not in READS_TIME and (name in CLOCKS or (top == "time" and name != "time.sleep")):
+    if path not in READS_TIME and (name in CLOCKS or (name.startswith("time.") and name != "time.sleep")):
         return "reads the time"
     if name.endswith("time.sleep") and path not in WAITS:
         return "sleeps"

@@ -14,7 +14,7 @@ from daemon.clock import ToldClock
 from daemon.errors import ConfigError
 from daemon.store import polls
 from daemon.store.engine import Store
-from daemon.store.schema import contracts, metadata
+from daemon.store.schema import facts, metadata
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
 
@@ -37,16 +37,16 @@ def test_a_failing_transaction_leaves_nothing(store: Store) -> None:
 def test_a_look_cannot_write(store: Store) -> None:
     """Whoever reads, a scrape or a page, can harm nothing."""
     with store.read() as connection, pytest.raises(DBAPIError):
-        connection.execute(insert(contracts).values(version="x", recorded_at=START))
+        connection.execute(insert(facts).values(feed="page", id="x", recorded_at=START))
 
 
 def test_a_look_sees_one_instant(store: Store) -> None:
     """What commits between two statements of one look is not half seen."""
     with store.read() as look:
-        before = look.execute(select(contracts.c.version)).all()
+        before = look.execute(select(facts.c.id)).all()
         with store.write() as connection:
-            connection.execute(insert(contracts).values(version="x", recorded_at=START))
-        after = look.execute(select(contracts.c.version)).all()
+            connection.execute(insert(facts).values(feed="page", id="x", recorded_at=START))
+        after = look.execute(select(facts.c.id)).all()
 
     assert ([], []) == (before, after)
 
@@ -75,10 +75,10 @@ def test_instants_come_back_to_the_microsecond(store: Store) -> None:
     """And in UTC, on both databases."""
     instant = START + timedelta(microseconds=123457)
     with store.write() as connection:
-        connection.execute(insert(contracts).values(version="x", recorded_at=instant))
+        connection.execute(insert(facts).values(feed="page", id="x", recorded_at=instant))
 
     with store.read() as connection:
-        assert instant == connection.execute(select(contracts.c.recorded_at)).scalar_one()
+        assert instant == connection.execute(select(facts.c.recorded_at)).scalar_one()
 
 
 def test_migrations_make_what_the_code_expects(store: Store) -> None:

@@ -1,0 +1,287 @@
+"""The only wiring: configuration → store → integrations → steps → servers.
+
+`read` takes configuration, policy and rules as one set; `Daemon` makes of it the steps that a `Crew` runs in threads,
+and that a simulation runs one after another under a clock that it tells.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import pkgutil
+import random
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from importlib import import_module
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from prometheus_client import CollectorRegistry
+from sqlalchemy import Connection
+from sqlalchemy.engine import make_url
+
+import integrations
+from daemon.clock import Clock
+from daemon.collector import Collector
+from daemon.config import load as configuration
+from daemon.config.schema import ActionEntry, Config, SourceEntry
+from daemon.contract import Action, Feed, Pushed, Settings, Source
+from daemon.desk.terms import TICKET, Terms
+from daemon.errors import ConfigError, Problem
+from daemon.log import Once
+from daemon.metrics import Metrics
+from daemon.pipeline.clear import Clear
+from daemon.pipeline.clocks import Clocks
+from daemon.pipeline.collect import Collect
+from daemon.pipeline.open import Detection
+from daemon.pipeline.receive import Receive
+from daemon.pipeline.send import Send
+from daemon.pipeline.track import Track
+from daemon.pipeline.trim import Trim
+from daemon.pipeline.turn import Turn
+from daemon.rules.engine import Engine
+from daemon.rules.load import load as load_rules
+from daemon.rules.model import Names, RuleSet
+from daemon.secret import Secret
+from daemon.store import deliveries, polls, tickets
+from daemon.store.engine import Store
+from daemon.worker import Outside, Step
+
+log = logging.getLogger("heliograph")
+
+FEED_EVERY = timedelta(seconds=10)
+SENDERS = 2
+"""Workers for each role: one call that hangs does not hold the others back."""
+
+
+class Kinds:
+    """The files of `integrations/`: what each can be. Nothing of a vendor is imported until it is used."""
+
+    def sources(self) -> dict[str, type[Settings]]:
+        return self._settings("SourceSettings")
+
+    def actions(self) -> dict[str, type[Settings]]:
+        return self._settings("ActionSettings")
+
+    def recovering(self) -> frozenset[str]:
+        """Source types whose signals say when an object has recovered."""
+        return frozenset(name for name, module in self._modules() if getattr(module, "RECOVERS", False))
+
+    def _settings(self, attribute: str) -> dict[str, type[Settings]]:
+        return {name: getattr(module, attribute) for name, module in self._modules() if hasattr(module, attribute)}
+
+    def _modules(self) -> Iterator[tuple[str, ModuleType]]:
+        for found in pkgutil.iter_modules(integrations.__path__):
+            yield found.name, integration(found.name)
+
+
+def integration(type: str) -> ModuleType:
+    return import_module(f"integrations.{type}")
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Configuration, policy and rules: one set, taken whole or not at all."""
+
+    config: Config
+    rules: RuleSet
+    engine: Engine
+    terms: Terms
+
+    @property
+    def sources(self) -> dict[str, SourceEntry]:
+        return {name: entry for name, entry in self.config.sources.items() if entry.enabled}
+
+    @property
+    def actions(self) -> dict[str, ActionEntry]:
+        return {role: entry for role, entry in self.config.actions.items() if entry.enabled}
+
+    @property
+    def socket(self) -> Path:
+        """Where the daemon's local API listens: beside the database's file, else beside the configuration."""
+        return self._beside(".sock")
+
+    @property
+    def token_file(self) -> Path:
+        """What a caller of the local API must know; this user alone can read it."""
+        return self._beside(".token")
+
+    def _beside(self, suffix: str) -> Path:
+        url = make_url(self.config.store)
+        base = Path(url.database) if url.get_backend_name() == "sqlite" and url.database else self.config.path
+        return base.with_name(base.name + suffix)
+
+    @property
+    def detection(self) -> Detection:
+        return Detection(self.terms, {name: entry.type for name, entry in self.sources.items()})
+
+
+def read(path: Path, environ: Mapping[str, str], chance: random.Random) -> Setup:
+    """Raises ConfigError with every problem of the configuration, or else with every problem of the rules."""
+    kinds = Kinds()
+    config = configuration.load(path, environ, kinds)
+    rules = load_rules(config.rules, names(config, kinds))
+    return Setup(config, rules, Engine(rules), terms(config, chance))
+
+
+def names(config: Config, kinds: Kinds) -> Names:
+    """What rules may name."""
+    return Names(
+        sources={name: entry.type for name, entry in config.sources.items()},
+        types=frozenset(kinds.sources()),
+        severities=frozenset(config.severities),
+        classes=Names().classes | frozenset(config.classes),
+        teams=frozenset(config.teams),
+        clients=frozenset(config.policy.clients),
+        roles=frozenset({*config.actions, TICKET}),
+        recovering=kinds.recovering(),
+    )
+
+
+def terms(config: Config, chance: random.Random) -> Terms:
+    return Terms(
+        policy=config.policy,
+        severities={level: severity.then for level, severity in config.severities.items()},
+        classes={name: class_.then for name, class_ in config.classes.items()},
+        roles=frozenset(role for role, entry in config.actions.items() if entry.enabled),
+        random=chance,
+        portal=config.portal.url.rstrip("/"),
+    )
+
+
+@dataclass
+class Daemon:
+    """What stands on one set: the store, the vendors, the steps."""
+
+    setup: Setup
+    clock: Clock
+    chance: random.Random
+    outside: Outside
+    holder: str = "one"
+    registry: CollectorRegistry = field(default_factory=CollectorRegistry)
+    once: Once = field(default_factory=Once)
+
+    def __post_init__(self) -> None:
+        self.store = Store(self.setup.config.store, self.clock)
+        self.metrics = Metrics(self.registry)
+        self._sources = {name: self._source(entry) for name, entry in self.setup.sources.items()}
+        self._actions = {role: self._action(entry) for role, entry in self.setup.actions.items()}
+
+    def open(self) -> None:
+        """Takes the database, brings it up to date, and gives back what a daemon that died had claimed.
+
+        Raises ConfigError if another daemon has it, or if a ticket rests on a contract that is gone.
+        """
+        self.store.hold()
+        self.store.migrate()
+        with self.store.write() as connection:
+            self._expect_contracts(connection)
+            if self.store.sqlite:  # nobody else can hold a lease: whoever did is dead
+                polls.release(connection)
+                deliveries.release(connection, self.store.now())
+        for name in self._sources:
+            self.metrics.declare_source(name)
+        for role in self._actions:
+            self.metrics.declare_role(role)
+        policy = self.setup.config.policy
+        self.registry.register(
+            Collector(self.store, self.clock, lambda: policy.clients, lambda: self._sources, lambda: self._actions)
+        )
+
+    def close(self) -> None:
+        self.store.close()
+
+    def _expect_contracts(self, connection: Connection) -> None:
+        config = self.setup.config
+        missing = config.policy.missing(tickets.contracts_kept(connection))
+        if missing:
+            raise ConfigError(
+                Problem(str(config.path), 0, f"tickets run by contract {version}, which is gone.", "Put it back.")
+                for version in missing
+            )
+
+    def steps(self) -> list[Step]:
+        """Every step of the pipeline, in the order of the flow."""
+        return [
+            *(self._collect(name, source) for name, source in self._sources.items()),
+            Clear(self.store, self._terms),
+            Clocks(self.store, self._terms),
+            *(self._send(role, action, n) for role, action in self._actions.items() for n in range(SENDERS)),
+            *(self._track(role, feed) for role, feed in self._feeds()),
+            Trim(self.store),
+        ]
+
+    def hooks(self) -> dict[str, Receive]:
+        """Pushed sources, by the name under `/hooks/`."""
+        return {
+            name: Receive(name, source, self._keeps_all(name), self.store, self._engine, self._detection, self.metrics)
+            for name, source in self._sources.items()
+            if isinstance(source, Pushed)
+        }
+
+    def probes(self) -> dict[str, Source | Action]:
+        """Everything outside that can be tried, by its configured name."""
+        return {**self._sources, **self._actions}
+
+    def _source(self, entry: SourceEntry) -> Source:
+        made: Source = integration(entry.type).source(entry.name, entry.settings)
+        return made
+
+    def _action(self, entry: ActionEntry) -> Action:
+        made: Action = integration(entry.type).action(entry.settings)
+        return made
+
+    def _feeds(self) -> Iterator[tuple[str, Feed]]:
+        for role, entry in self.setup.actions.items():
+            make: Any = getattr(integration(entry.type), "feed", None)
+            feed = make(entry.settings) if make else None
+            if feed is not None:
+                yield role, feed
+
+    def _collect(self, name: str, source: Source) -> Step:
+        turn = self._turn(name, self.setup.sources[name].every, "collect")
+        return Collect(turn, source, self._keeps_all(name), self._engine, self._detection, self.outside, self.metrics)
+
+    def _track(self, role: str, feed: Feed) -> Step:
+        return Track(
+            self._turn(f"feed:{role}", FEED_EVERY, "track"), role, feed, self._terms, self.outside, self.metrics
+        )
+
+    def _send(self, role: str, action: Action, number: int) -> Step:
+        return Send(
+            role, action, f"{self.holder}-{number}", self.store, self._terms, self.outside, self.metrics, self.chance,
+            self.once,
+        )  # fmt: skip
+
+    def _turn(self, name: str, every: timedelta, room: str) -> Turn:
+        logger = logging.getLogger(f"heliograph.{room}")
+        return Turn(name, every, self.holder, self.store, self.chance, self.once, logger)
+
+    def _keeps_all(self, name: str) -> bool:
+        return self.setup.sources[name].keep == "all"
+
+    def _engine(self) -> Engine:
+        return self.setup.engine
+
+    def _detection(self) -> Detection:
+        return self.setup.detection
+
+    def _terms(self) -> Terms:
+        return self.setup.terms
+
+
+def holder(chance: random.Random) -> str:
+    """What leases of this process are held under."""
+    return f"{os.getpid()}-{chance.getrandbits(32):08x}"
+
+
+def new_token(path: Path) -> Secret:
+    """A token for the local API, of this run, in a file that this user alone can read."""
+    token = secrets.token_urlsafe(32)
+    path.unlink(missing_ok=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(token)
+    return Secret(token)

@@ -1,0 +1,41 @@
+"""What a running daemon answers at: the pages, the figures, and its own commands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+
+from starlette.types import ASGIApp
+
+from daemon import app
+from daemon.portal.local import local
+from daemon.portal.ops import ops
+from daemon.portal.pages import pages
+from daemon.portal.server import Port, Server
+
+Reasons = Callable[[], Sequence[str]]
+
+
+@contextmanager
+def serving(daemon: app.Daemon, sick: Reasons, not_ready: Reasons) -> Iterator[dict[str, str]]:
+    """What is served, and where. Raises ConfigError if a port is in use, before anything is served."""
+    setup = daemon.setup
+    portal, metrics = setup.config.portal, setup.config.metrics
+    token = app.new_token(setup.token_file)
+    servers = {
+        "portal": Server(_pages(daemon), Port(portal.host, portal.port, "portal.listen")),
+        "metrics": Server(ops(daemon.registry, sick, not_ready), Port(metrics.host, metrics.port, "metrics.listen")),
+        "commands": Server(local(daemon.store, lambda: setup.terms, token), setup.socket),
+    }
+    with ExitStack() as stack:
+        for server in servers.values():
+            stack.enter_context(server)
+        stack.callback(setup.token_file.unlink, missing_ok=True)
+        yield {name: server.url for name, server in servers.items()}
+
+
+def _pages(daemon: app.Daemon) -> ASGIApp:
+    config = daemon.setup.config
+    return pages(
+        daemon.store, lambda: config.policy, lambda: daemon.setup.sources, lambda: config.notices, daemon.hooks()
+    )

@@ -1,0 +1,72 @@
+"""What the parts of a configuration say of one another: every name leads somewhere, nobody is silently not told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from daemon.config.reading import Reading
+from daemon.config.schema import Config
+from daemon.desk.owed import WARNING
+from daemon.desk.terms import TICKET
+from daemon.marked_yaml import Mark, MarkedList, MarkedMap, mark_of
+
+ASSIGNEE, CHAIN = "assignee", "chain"
+SHIFT_LEAD = "shift_lead"
+POSTS = frozenset({ASSIGNEE, SHIFT_LEAD, CHAIN})
+"""Whom a warning may name beside people and the posts of `chain`: the ticket's own person, the lead of the site that
+is open, and all of the chain."""
+
+
+def references(reading: Reading, config: Config, parts: Mapping[str, MarkedMap]) -> None:
+    """Reports each name that leads nowhere, and each role that is relied on while it is off."""
+    for name in ("severities", "classes"):
+        for key, body in parts[name].items():
+            _roles(reading, config, _words(body, "then"), f"{name}.{key}.then")
+    _escalations(reading, config)
+    people, sites, calendars = config.people, config.sites, config.policy.calendars
+    _refer(reading, parts["teams"], "teams", {"lead": (people, "person"), "sites": (sites, "site")})
+    _refer(reading, parts["people"], "people", {"hours": (calendars, "calendar")})
+    _refer(reading, parts["sites"], "sites", {"calendar": (calendars, "calendar"), "shift_lead": (people, "person")})
+    for post, holder in parts["chain"].items():
+        mark = parts["chain"].value_mark(post)
+        reading.refer(holder, mark_of(holder, mark), people, "person", f"chain.{post}")
+
+
+def _roles(reading: Reading, config: Config, words: Iterable[tuple[str, Mark]], where: str) -> None:
+    for role, mark in words:
+        if reading.refer(role, mark, {*config.actions, TICKET}, "action", where) and config.unmet([role]):
+            message = f"{where}: '{role}' is off, while other actions are on."
+            reading.report(mark, message, f"Set 'enabled: true' for actions.{role}, or 'optional: true'.")
+
+
+def _escalations(reading: Reading, config: Config) -> None:
+    """What contracts name: roles, and people to be warned, by the action `warning`."""
+    told = {*config.people, *config.chain, *POSTS}
+    for mention in config.policy.mentions:
+        if mention.kind == "then":
+            _roles(reading, config, [(mention.name, mention.mark)], "then")
+        elif reading.refer(mention.name, mention.mark, told, "person or post", "notify") and not _can_warn(config):
+            message = f"notify: nobody would be told, since the action '{WARNING}' is off or not there."
+            reading.report(mention.mark, message, f"Set it up under actions.{WARNING}.")
+
+
+def _can_warn(config: Config) -> bool:
+    if config.watch_only:
+        return True
+    warning = config.actions.get(WARNING)
+    return warning is not None and (warning.enabled or warning.optional)
+
+
+def _refer(reading: Reading, table: MarkedMap, name: str, keys: Mapping[str, tuple[Iterable[str], str]]) -> None:
+    for key, body in table.items():
+        for setting, (known, what) in keys.items():
+            for word, mark in _words(body, setting):
+                reading.refer(word, mark, known, what, f"{name}.{key}.{setting}")
+
+
+def _words(body: object, key: str) -> Iterator[tuple[str, Mark]]:
+    """The texts under a key, one or a list of them, with their places."""
+    value = body.get(key) if isinstance(body, MarkedMap) else None
+    for word in value if isinstance(value, MarkedList) else [value]:
+        if isinstance(word, str) and isinstance(body, MarkedMap):
+            yield word, mark_of(word, body.value_mark(key))

@@ -1,0 +1,145 @@
+"""The local API: how a command of `heliograph` that writes reaches the running daemon, over a unix socket.
+
+POST /tickets/7/acknowledge | reply | resolve | close        POST /incidents/k3x…/reply | resolve
+{"actor": "asha", "text": "We are on it.", "public": true}   → {"tickets": [{"id": 7, "state": "in_progress", …}]}
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, TypeAlias, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from sqlalchemy import Connection
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from daemon.desk import commands
+from daemon.desk.commands import Refused
+from daemon.desk.terms import Terms
+from daemon.model import Ticket
+from daemon.portal.headers import Strict, body_of
+from daemon.secret import Secret
+from daemon.store import incidents, tickets
+from daemon.store.engine import Store
+
+_LARGEST = 256 * 1024
+
+T = TypeVar("T")
+
+
+class Said(BaseModel):
+    """What a person says with a command."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    actor: Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f]+$")]
+    text: Annotated[str, Field(max_length=50_000)] = ""
+    public: bool = True
+
+    @property
+    def person(self) -> str:
+        return f"person:{self.actor}"
+
+
+OnTicket: TypeAlias = Callable[[Connection, Terms, int, Said, datetime], Ticket]
+OnIncident: TypeAlias = Callable[[Connection, Terms, str, Said, datetime], list[Ticket]]
+
+_ON_TICKET: Mapping[str, OnTicket] = {
+    "acknowledge": lambda c, t, n, said, now: commands.acknowledge(c, t, n, said.person, now),
+    "reply": lambda c, t, n, said, now: commands.reply(c, t, n, said.person, said.text, now, public=said.public),
+    "resolve": lambda c, t, n, said, now: commands.resolve(c, t, n, said.person, said.text, now),
+    "close": lambda c, t, n, said, now: commands.close(c, t, n, said.person, now),
+}
+_ON_INCIDENT: Mapping[str, OnIncident] = {
+    "reply": lambda c, t, i, said, now: commands.reply_to_all(c, t, i, said.person, said.text, now),
+    "resolve": lambda c, t, i, said, now: commands.resolve_all(c, t, i, said.person, said.text, now),
+}
+
+
+def local(store: Store, terms: Callable[[], Terms], token: Secret) -> ASGIApp:
+    desk = _Desk(store, terms, token)
+    routes = [
+        Route("/tickets/{number:int}/{verb}", desk.on_ticket, methods=["POST"]),
+        Route("/incidents/{id}/{verb}", desk.on_incident, methods=["POST"]),
+    ]
+    return Strict(Starlette(routes=routes, exception_handlers={HTTPException: _error, Refused: _refusal}))
+
+
+@dataclass(frozen=True)
+class _Desk:
+    store: Store
+    terms: Callable[[], Terms]
+    token: Secret
+
+    async def on_ticket(self, request: Request) -> Response:
+        said = await self._said(request)
+        number: int = request.path_params["number"]
+        command = _known(_ON_TICKET, request)
+
+        def act() -> list[Ticket]:
+            now = self.store.now()
+            with self.store.write() as connection:
+                if tickets.get(connection, number) is None:
+                    raise HTTPException(404, f"there is no ticket {number}")
+                return [command(connection, self.terms(), number, said, now)]
+
+        return _tickets(await run_in_threadpool(act))
+
+    async def on_incident(self, request: Request) -> Response:
+        said = await self._said(request)
+        id: str = request.path_params["id"]
+        command = _known(_ON_INCIDENT, request)
+
+        def act() -> list[Ticket]:
+            now = self.store.now()
+            with self.store.write() as connection:
+                if incidents.get(connection, id) is None:
+                    raise HTTPException(404, f"there is no incident {id}")
+                return command(connection, self.terms(), id, said, now)
+
+        return _tickets(await run_in_threadpool(act))
+
+    async def _said(self, request: Request) -> Said:
+        """Who does not know the token is told nothing, and has nothing read."""
+        given = request.headers.get("authorization", "").encode()
+        if not hmac.compare_digest(given, f"Bearer {self.token.reveal()}".encode()):
+            raise HTTPException(401, "the token is wrong")
+        try:
+            return Said.model_validate_json(await body_of(request, _LARGEST))
+        except ValidationError as error:
+            first = error.errors(include_input=False, include_url=False)[0]
+            place = ".".join(map(str, first["loc"]))
+            raise HTTPException(422, f"{place}: {first['msg']}" if place else first["msg"]) from None
+
+
+def _known(table: Mapping[str, T], request: Request) -> T:
+    verb = request.path_params["verb"]
+    if verb not in table:
+        raise HTTPException(404, f"there is no command '{verb}': there are {', '.join(sorted(table))}")
+    return table[verb]
+
+
+def _tickets(changed: list[Ticket]) -> Response:
+    rows = [
+        {"id": one.id, "client": one.client, "severity": one.severity, "state": one.state, "title": one.title}
+        for one in changed
+    ]
+    return JSONResponse({"tickets": rows})
+
+
+def _error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return JSONResponse({"error": error.detail}, status_code=error.status_code, headers=error.headers)
+
+
+def _refusal(request: Request, error: Exception) -> Response:
+    return JSONResponse({"error": str(error)}, status_code=409)
