@@ -118,6 +118,7 @@ def _on(commands: argparse._SubParsersAction[argparse.ArgumentParser], noun: str
         command = _with_config(_add(verbs_of, verb, "desk", "act", f"{verb} a {noun}" + _FOR_ALL.get((noun, verb), "")))
         command.set_defaults(noun=noun, verb=verb)
         command.add_argument("subject", metavar=noun.upper())
+        command.add_argument("--as", dest="actor", metavar="NAME", help="who does it; default: this user")
         if verb in ("reply", "resolve"):
             command.add_argument("text", help="what the client is told")
         if (noun, verb) == ("ticket", "reply"):

@@ -119,10 +119,13 @@ class Setup:
         return Detection(self.terms, {name: entry.type for name, entry in self.sources.items()})
 
 
-def read(path: Path, environ: Mapping[str, str], chance: random.Random) -> Setup:
-    """Raises ConfigError with every problem of the configuration, or else with every problem of the rules."""
+def read(path: Path, environ: Mapping[str, str], chance: random.Random, *, credentials: bool = True) -> Setup:
+    """Raises ConfigError with every problem of the configuration, or else with every problem of the rules.
+
+    Without `credentials` no vendor can be called, and none of their secrets is needed.
+    """
     kinds = Kinds()
-    config = configuration.load(path, environ, kinds)
+    config = configuration.load(path, environ, kinds, credentials=credentials)
     rules = load_rules(config.rules, names(config, kinds))
     return Setup(config, rules, Engine(rules), terms(config, chance))
 

@@ -29,6 +29,9 @@ from daemon.errors import Permanent, Temporary
 from daemon.model import Cursor, Json, Polarity, Signal
 from daemon.secret import Secret, redact
 
+RECOVERS = True
+"""Its signals say when an object has recovered."""
+
 Stream: TypeAlias = Literal["monitors", "events"]
 
 _MONITORS_A_PAGE = 100

@@ -27,6 +27,9 @@ from daemon.errors import Permanent, Temporary
 from daemon.model import Cursor, Json, Polarity, Signal
 from daemon.secret import Secret, redact
 
+RECOVERS = True
+"""Its signals say when an object has recovered."""
+
 _PAGE = 100
 _ASKED_A_SCAN = 10
 _KNOWN = 2_000

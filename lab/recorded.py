@@ -62,7 +62,7 @@ class Recorded:
 def load(folder: Path) -> Recorded:
     """All that is below the folder, hidden files apart; or a single file. Raises FileNotFoundError."""
     if not folder.exists():
-        raise FileNotFoundError(f"no such folder: {folder}")
+        raise FileNotFoundError("there is no such folder")
     files = [_file(path, folder) for path in ([folder] if folder.is_file() else _below(folder))]
     return Recorded(
         files=tuple(file for file in files if file.records),

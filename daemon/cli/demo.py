@@ -15,18 +15,22 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
+from sqlalchemy import Connection
 
 from daemon import app
 from daemon.cli.outcome import outcome
 from daemon.clock import SystemClock, ToldClock
-from daemon.desk import commands
+from daemon.errors import ConfigError, Problem
+from daemon.portal.local import ON_TICKET, Said
 from daemon.shipped import shipped
+from daemon.store import tickets
 from daemon.worker import directly, until_idle
-from lab import Lab
+from lab import Lab, StoryError
 
 _SEED = 1
 """Told time is the same each time, its chances too."""
@@ -36,6 +40,7 @@ _AT_REST_AFTER = 1_000
 
 
 def demo(options: argparse.Namespace) -> int:
+    """0 if all went as the story expects, 1 if not."""
     if options.fast or options.cloudtrail:
         return _fast(options)
     from daemon.cli.live import live
@@ -44,14 +49,17 @@ def demo(options: argparse.Namespace) -> int:
 
 
 def _fast(options: argparse.Namespace) -> int:
-    """0 if all went as the story expects, 1 if not."""
     clock = ToldClock(SystemClock().now().replace(microsecond=0))
     console = Console(stderr=True)
-    with _lab(options, clock.now) as lab, tempfile.TemporaryDirectory() as folder:
-        with _daemon(lab, Path(folder), clock) as daemon, console.status("playing the story") as status:
-            lab.begin()
-            Play(lab, daemon, clock, lambda at: status.update(f"playing the story: {at:%H:%M:%S}")).to_the_end()
-            report = _report(lab, daemon)
+    with (
+        _lab(options, clock.now) as lab,
+        tempfile.TemporaryDirectory() as folder,
+        _daemon(lab, Path(folder), clock, options.chance) as daemon,
+        console.status("playing the story") as status,
+    ):
+        lab.begin()
+        Play(lab, daemon, clock, lambda at: status.update(f"playing the story: {at:%H:%M:%S}")).to_the_end()
+        report = _report(lab, daemon)
     unmet = lab.check(report)
     if options.report:
         options.report.write_text(json.dumps(report | {"unmet": unmet}, indent=2) + "\n")
@@ -62,7 +70,10 @@ def _fast(options: argparse.Namespace) -> int:
 @contextmanager
 def _lab(options: argparse.Namespace, now: Callable[[], datetime]) -> Iterator[Lab]:
     story = None if options.cloudtrail else options.story
-    lab = Lab(now, story=story, recorded=options.cloudtrail)
+    try:
+        lab = Lab(now, story=story, recorded=options.cloudtrail)
+    except (StoryError, FileNotFoundError) as error:
+        raise ConfigError([Problem(str(story or options.cloudtrail), 0, f"{error}.")]) from None
     lab.start()
     try:
         yield lab
@@ -76,7 +87,7 @@ def _daemon(lab: Lab, folder: Path, clock: ToldClock, chance: random.Random) -> 
     setup = app.read(lab.config, environment(lab, folder), chance)
     daemon = app.Daemon(setup, clock, chance, directly)
     daemon.open()
-    lab.desk = _desk(daemon)
+    lab.seat(_desk(daemon))
     try:
         yield daemon
     finally:
@@ -87,7 +98,7 @@ def environment(lab: Lab, folder: Path) -> dict[str, str]:
     """What the demo's configuration is told by the environment: where the lab is, and where to keep things."""
     return {
         **os.environ, **lab.environment(), "LAB_STORE": f"sqlite:///{folder / 'heliograph.db'}",
-        "LAB_RULES": str(shipped("rules")),
+        "LAB_RULES": str(shipped("rules")), "LAB_PORTAL": "127.0.0.1:0", "LAB_METRICS": "127.0.0.1:0",
     }  # fmt: skip
 
 
@@ -95,11 +106,20 @@ def _desk(daemon: app.Daemon) -> Callable[[str, dict[str, Any]], None]:
     """How people of a story act on tickets: as they would by the command line."""
 
     def act(command: str, arguments: dict[str, Any]) -> None:
+        wanted, now = arguments.pop("ticket"), daemon.store.now()
         with daemon.store.write() as connection:
-            now = daemon.store.now()
-            getattr(commands, command)(connection, daemon.setup.terms, **arguments, now=now)
+            number = ticket_titled(connection, wanted)
+            ON_TICKET[command](connection, daemon.setup.terms, number, Said(**arguments), now)
 
     return act
+
+
+def ticket_titled(connection: Connection, title: str) -> int:
+    """The newest ticket of such a title; `*` stands for anything. Raises LookupError."""
+    for ticket in sorted(tickets.recent(connection), key=lambda one: -one.id):
+        if fnmatchcase(ticket.title, title):
+            return ticket.id
+    raise LookupError(f"no ticket is titled '{title}'")
 
 
 @dataclass

@@ -56,15 +56,18 @@ class Kinds(Protocol):
     def actions(self) -> Mapping[str, type[Settings]]: ...
 
 
-def load(path: Path, environ: Mapping[str, str], kinds: Kinds) -> Config:
-    """Raises ConfigError with every problem. Relative paths in the file start from its own folder."""
+def load(path: Path, environ: Mapping[str, str], kinds: Kinds, *, credentials: bool = True) -> Config:
+    """Raises ConfigError with every problem. Relative paths in the file start from its own folder.
+
+    Without `credentials` no vendor's settings are made, and none of its secrets is needed.
+    """
     table = marked_yaml.load(path)
     if not isinstance(table, MarkedMap):
         message = "is empty." if table is None else f"is a map of settings, not {marked_yaml.named(table)}."
         raise ConfigError([Problem(str(path), 1, message, "Start from the config.yaml that comes with the program.")])
     reading = Reading(Outside(environ, path.parent))
     reading.known(table, File.model_fields, "")
-    loading = _Loading(path, table, reading, _parts(reading, table))
+    loading = _Loading(path, table, reading, _parts(reading, table), credentials)
     config = loading.config(kinds)
     if config is not None:
         check.references(reading, config, loading.parts)
@@ -99,11 +102,14 @@ def _other_file(reading: Reading, mark: Mark, name: str) -> tuple[Any, Mark]:
 class _Loading:
     """The reading of one file."""
 
-    def __init__(self, path: Path, table: MarkedMap, reading: Reading, parts: dict[str, MarkedMap]) -> None:
+    def __init__(
+        self, path: Path, table: MarkedMap, reading: Reading, parts: dict[str, MarkedMap], credentials: bool
+    ) -> None:
         self._path = path
         self._table = table
         self._reading = reading
         self.parts = parts
+        self._credentials = credentials
         self._notices: list[str] = []
 
     def config(self, kinds: Kinds) -> Config | None:
@@ -268,7 +274,7 @@ class _Loading:
         if not self._reading.refer(type, entry.value_mark("type"), types, f"type of {what}", f"{where}.type"):
             return None
         rest = part(entry, [key for key in entry if key not in shared])
-        off = common is None or not common.enabled
+        off = common is None or not common.enabled or not self._credentials
         return self._reading.settings(types[type], rest, entry.mark, where, off=off, also=shared)
 
     def _notice_what_is_off(self, sources: Mapping[str, SourceEntry], actions: Mapping[str, ActionEntry]) -> None:

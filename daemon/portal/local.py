@@ -53,13 +53,13 @@ class Said(BaseModel):
 OnTicket: TypeAlias = Callable[[Connection, Terms, int, Said, datetime], Ticket]
 OnIncident: TypeAlias = Callable[[Connection, Terms, str, Said, datetime], list[Ticket]]
 
-_ON_TICKET: Mapping[str, OnTicket] = {
+ON_TICKET: Mapping[str, OnTicket] = {
     "acknowledge": lambda c, t, n, said, now: commands.acknowledge(c, t, n, said.person, now),
     "reply": lambda c, t, n, said, now: commands.reply(c, t, n, said.person, said.text, now, public=said.public),
     "resolve": lambda c, t, n, said, now: commands.resolve(c, t, n, said.person, said.text, now),
     "close": lambda c, t, n, said, now: commands.close(c, t, n, said.person, now),
 }
-_ON_INCIDENT: Mapping[str, OnIncident] = {
+ON_INCIDENT: Mapping[str, OnIncident] = {
     "reply": lambda c, t, i, said, now: commands.reply_to_all(c, t, i, said.person, said.text, now),
     "resolve": lambda c, t, i, said, now: commands.resolve_all(c, t, i, said.person, said.text, now),
 }
@@ -83,7 +83,7 @@ class _Desk:
     async def on_ticket(self, request: Request) -> Response:
         said = await self._said(request)
         number: int = request.path_params["number"]
-        command = _known(_ON_TICKET, request)
+        command = _known(ON_TICKET, request)
 
         def act() -> list[Ticket]:
             now = self.store.now()
@@ -97,7 +97,7 @@ class _Desk:
     async def on_incident(self, request: Request) -> Response:
         said = await self._said(request)
         id: str = request.path_params["id"]
-        command = _known(_ON_INCIDENT, request)
+        command = _known(ON_INCIDENT, request)
 
         def act() -> list[Ticket]:
             now = self.store.now()

@@ -1,0 +1,146 @@
+"""`heliograph ticket | incident`: lists them, and acts on one.
+
+Who writes goes through the daemon that runs, by its local API; when none does, the command takes the database itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError, ProgrammingError
+
+from daemon import app
+from daemon.cli.where import config_file
+from daemon.clock import SystemClock
+from daemon.desk.commands import Refused
+from daemon.errors import ConfigError, Problem
+from daemon.model import Incident, Json, Ticket
+from daemon.portal.client import NotRunning, Rejected, call
+from daemon.portal.local import ON_INCIDENT, ON_TICKET, Said
+from daemon.secret import Secret
+from daemon.store import incidents, tickets
+from daemon.store.engine import Store
+
+
+def list_tickets(options: argparse.Namespace) -> int:
+    setup = _setup(options)
+    with _store(setup) as store, store.read() as connection:
+        rows = [_ticket(connection, one) for one in tickets.recent(connection)]
+    _show("Tickets", rows, options)
+    return 0
+
+
+def list_incidents(options: argparse.Namespace) -> int:
+    setup = _setup(options)
+    with _store(setup) as store, store.read() as connection:
+        rows = [_incident(one) for one in incidents.recent(connection)]
+    _show("Incidents", rows, options)
+    return 0
+
+
+def act(options: argparse.Namespace) -> int:
+    """0 if it was done, 1 if it was refused; the reason goes to stderr."""
+    setup = _setup(options)
+    said: dict[str, Json] = {"actor": options.actor or getpass.getuser()}
+    if "text" in options:
+        said["text"] = options.text
+    if getattr(options, "internal", False):
+        said["public"] = False
+    try:
+        changed = perform(setup, options.noun, options.verb, options.subject, said)
+    except (Rejected, Refused) as reason:
+        print(reason, file=sys.stderr)
+        return 1
+    for one in changed:
+        print(f"ticket {one['id']} of {one['client']} is {one['state']}: {one['title']}")
+    return 0
+
+
+def perform(setup: app.Setup, noun: str, verb: str, subject: str, said: dict[str, Json]) -> list[dict[str, Any]]:
+    """The tickets that it changed. Raises Rejected or Refused, with a reason for a person; or ConfigError."""
+    try:
+        token = Secret(setup.token_file.read_text())
+        answer: Any = call(setup.socket, token, f"/{noun}s/{subject}/{verb}", said)
+    except (NotRunning, OSError):
+        return [_changed(one) for one in _directly(setup, noun, verb, subject, Said.model_validate(said))]
+    return list(answer["tickets"])
+
+
+def _directly(setup: app.Setup, noun: str, verb: str, subject: str, said: Said) -> list[Ticket]:
+    with _store(setup) as store:
+        store.hold()
+        store.migrate()
+        now = store.now()
+        with store.write() as connection:
+            if noun == "incident":
+                return ON_INCIDENT[verb](connection, setup.terms, subject, said, now)
+            if not subject.isdecimal():
+                raise Refused(f"'{subject}' is no ticket's number")
+            return [ON_TICKET[verb](connection, setup.terms, int(subject), said, now)]
+
+
+def _setup(options: argparse.Namespace) -> app.Setup:
+    return app.read(config_file(options.config), os.environ, options.chance, credentials=False)
+
+
+@contextmanager
+def _store(setup: app.Setup) -> Iterator[Store]:
+    store = Store(setup.config.store, SystemClock())
+    missing = Problem(str(store.path or setup.config.path), 0, "there is no database yet.", "Start `heliograph run`.")
+    if store.path is not None and not store.path.exists():
+        raise ConfigError([missing])
+    try:
+        yield store
+    except (OperationalError, ProgrammingError):
+        raise ConfigError([missing]) from None
+    finally:
+        store.close()
+
+
+def _ticket(connection: Connection, one: Ticket) -> dict[str, Json]:
+    clocks = {clock.goal.value: clock for clock in tickets.clocks_of(connection, one.id)}
+    due = {
+        goal: clock.deadline.isoformat() if clock.deadline else None
+        for goal, clock in clocks.items()
+    }  # fmt: skip
+    return {**_changed(one), "opened_at": one.opened_at.isoformat(), "incident": one.incident, "due": due}
+
+
+def _changed(one: Ticket) -> dict[str, Any]:
+    return {"id": one.id, "client": one.client, "severity": one.severity, "state": one.state.value, "title": one.title}
+
+
+def _incident(one: Incident) -> dict[str, Json]:
+    return {
+        "id": one.id, "severity": one.severity, "state": one.state.value, "title": one.title,
+        "location": one.location, "opened_at": one.opened_at.isoformat(), "rule": one.rule,
+    }  # fmt: skip
+
+
+def _show(title: str, rows: list[dict[str, Json]], options: argparse.Namespace) -> None:
+    if options.json:
+        print(json.dumps(rows, indent=2))
+        return
+    if not rows:
+        print(f"no {title.lower()}")
+        return
+    table = Table(*rows[0], title=title, title_justify="left", box=None)
+    for row in rows:
+        table.add_row(*(_cell(value) for value in row.values()))
+    Console().print(table)
+
+
+def _cell(value: Json) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {due[:19] if isinstance(due, str) else 'none'}" for name, due in value.items())
+    return str(value)
