@@ -114,8 +114,9 @@ class Pager:
 class AskablePager(Pager):
     """A pager with a REST token."""
 
-    settle = timedelta(seconds=60)
-    """Events are taken in asynchronously: only after this does not finding one mean that it never was."""
+    settle = timedelta(seconds=10)
+    """Events are taken in asynchronously, and REST shows them within seconds. A page cannot wait for certainty: sent
+    again too soon it joins the incident that is open, unless somebody took and resolved that within these seconds."""
 
     def probe(self) -> None:
         super().probe()

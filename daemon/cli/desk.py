@@ -108,7 +108,7 @@ def _store(setup: app.Setup) -> Iterator[Store]:
 
 
 def _ticket(connection: Connection, one: Ticket) -> dict[str, Json]:
-    clocks = {clock.goal.value: clock for clock in tickets.clocks_of(connection, one.id)}
+    clocks = {str(clock.goal): clock for clock in tickets.clocks_of(connection, one.id)}
     due = {
         goal: clock.deadline.isoformat() if clock.deadline else None
         for goal, clock in clocks.items()

@@ -183,7 +183,7 @@ def _message(body: Mapping[str, Json]) -> str:
     return "wrote to the client" if body.get("public") else "noted"
 
 
-def _state(body: Mapping[str, Json]) -> str:
+def _moved(body: Mapping[str, Json]) -> str:
     return f"set it to {str(body.get('to')).replace('_', ' ')}"
 
 
@@ -200,7 +200,7 @@ _DETAILED: dict[EventKind, Callable[[Mapping[str, Json]], str]] = {
     EventKind.OPENED: lambda body: f"opened it with severity {body.get('severity')}",
     EventKind.MESSAGE: _message,
     EventKind.SEVERITY: lambda body: f"set the severity to {body.get('to')}",
-    EventKind.STATE: _state,
+    EventKind.STATE: _moved,
     EventKind.DEFECT: _defect,
     EventKind.ACKNOWLEDGED: _acknowledged,
 }
