@@ -59,7 +59,7 @@ class Play:
         return min([*following, *([] if self.done() else [self._ends_at])], default=None)
 
     def done(self) -> bool:
-        return self.now() >= self._ends_at
+        return self.began_at is not None and self.now() >= self._ends_at
 
     @property
     def undone(self) -> list[str]:

@@ -22,7 +22,7 @@ from daemon.rules.model import Rule, RuleTest
 
 def test(options: argparse.Namespace) -> int:
     """0 if every test of the rules holds, 1 if one does not."""
-    setup = app.read(config_file(options.config), os.environ, options.chance)
+    setup = app.read(config_file(options.config), os.environ, options.chance, credentials=False)
     rules = list(_chosen(setup, options.paths))
     cases = [(rule, case) for rule in rules for case in rule.tests]
     console = Console(stderr=True)
@@ -51,7 +51,7 @@ def _tell(as_json: bool, rules: int, cases: int, failed: list[tuple[Rule, RuleTe
 
 def check(options: argparse.Namespace) -> int:
     """0 if the rules can be used, whatever could be better; problems that forbid it end with 2."""
-    setup = app.read(config_file(options.config), os.environ, options.chance)
+    setup = app.read(config_file(options.config), os.environ, options.chance, credentials=False)
     chosen = {rule.file for rule in _chosen(setup, options.paths)}
     found = [warning for warning in warnings(setup.rules) if warning.file in chosen]
     if options.json:

@@ -34,6 +34,12 @@ from lab import Lab
 _LOOK_EVERY = 0.25
 """Seconds between two looks at daemon and lab."""
 
+_WRONG = 2
+"""How the daemon ends when its configuration is wrong."""
+
+_STARTS = 10
+"""How often it is started again before we say that it cannot run."""
+
 _GRACE = 40
 """Seconds that the daemon has to finish what is under way."""
 
@@ -102,12 +108,14 @@ class _Child:
     """The daemon's process."""
 
     def __init__(self, config: Path, environ: Mapping[str, str], log: Path) -> None:
+        self._starts = 0
         self._command = [sys.executable, "-m", "daemon", "run", "--config", str(config)]
         self._environ = dict(environ)
         self._log = log
         self._process = self._start()
 
     def _start(self) -> subprocess.Popen[bytes]:
+        self._starts += 1
         with self._log.open("ab") as log:
             return subprocess.Popen(self._command, env=self._environ, stdout=log, stderr=log)
 
@@ -118,14 +126,15 @@ class _Child:
             time.sleep(_LOOK_EVERY)
 
     def keep_up(self) -> None:
-        """Starts it again if it is dead. Raises ConfigError if it says itself that it cannot run."""
+        """Starts it again if it is dead. Raises ConfigError if it cannot run, or dies again and again."""
         code = self._process.poll()
-        if code == 2:
+        if code is None:
+            return
+        if code == _WRONG or self._starts > _STARTS:
             raise ConfigError([Problem("heliograph run", 0, "\n".join(self.last_lines()))])
-        if code is not None:
-            with self._log.open("a") as log:
-                log.write(f"the daemon's process ended with {code}; starting it again\n")
-            self._process = self._start()
+        with self._log.open("a") as log:
+            log.write(f"the daemon's process ended with {code}; starting it again\n")
+        self._process = self._start()
 
     def last_lines(self) -> list[str]:
         return self._log.read_text(errors="replace").splitlines()[-4:]
