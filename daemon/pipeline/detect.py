@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -65,7 +65,8 @@ def _count(connection: Connection, detection: Detection, match: Match, signal: S
     verdict = _advance(connection, match, signal, row)
     if verdict.fired:
         rows = tuple(int(id) for id in verdict.ids)
-        opening.open_or_join(connection, detection, match, signal, rows, verdict.first_at or signal.at, now)
+        worst = replace(match, severity=verdict.severity)
+        opening.open_or_join(connection, detection, worst, signal, rows, verdict.first_at or signal.at, now)
     elif opening.is_open(connection, match.key):
         opening.open_or_join(connection, detection, match, signal, (row,), signal.at, now)
 
