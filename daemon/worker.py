@@ -102,7 +102,9 @@ class Crew:
         self._steps = steps
         self._clock = clock
         self._now = now
-        self._stopping = threading.Event()
+        self._stopping = False
+        self._news = threading.Condition()
+        self._wakings = 0
         self._threads: list[threading.Thread] = []
         self.progress: dict[str, float] = {}
         """Step → monotonic seconds at which it last returned, with or without work."""
@@ -120,11 +122,18 @@ class Crew:
 
     def stop(self, grace: timedelta) -> bool:
         """Stops claiming, lets what is under way finish. Whether all of it did within `grace`."""
-        self._stopping.set()
+        self._stopping = True
+        self.wake()
         ends = self._clock.monotonic() + grace.total_seconds()
         for thread in self._threads:
             thread.join(max(0.0, ends - self._clock.monotonic()))
         return not any(thread.is_alive() for thread in self._threads)
+
+    def wake(self) -> None:
+        """Something was recorded: whoever idles looks again at once."""
+        with self._news:
+            self._wakings += 1
+            self._news.notify_all()
 
     def stalled(self, after: timedelta) -> list[str]:
         """Steps that have not returned for `after`."""
@@ -132,11 +141,19 @@ class Crew:
         return sorted(name for name, at in self.progress.items() if at < limit)
 
     def _run(self, step: Step) -> None:
-        while not self._stopping.is_set():
+        while not self._stopping:
+            heard = self._wakings
             nap = self._once(step)
             self.progress[step.name] = self._clock.monotonic()
             if nap > timedelta(0):
-                self._stopping.wait(nap.total_seconds())
+                self._idle(nap, heard)
+            else:
+                self.wake()
+
+    def _idle(self, nap: timedelta, heard: int) -> None:
+        """Until the nap is over, or there are news that came after `heard`."""
+        with self._news:
+            self._news.wait_for(lambda: self._stopping or self._wakings > heard, nap.total_seconds())
 
     def _once(self, step: Step) -> timedelta:
         try:

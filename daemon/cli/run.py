@@ -41,7 +41,9 @@ def _serve(daemon: app.Daemon, clock: SystemClock, outside: Bounded) -> int:
     for one in (signal.SIGTERM, signal.SIGINT):
         signal.signal(one, lambda *_: told.set())
     crew = Crew(daemon.steps(), clock, daemon.store.now)
-    with serving(daemon, lambda: _sick(crew, outside), lambda: () if crew.started else ("starting",)) as addresses:
+    with serving(
+        daemon, lambda: _sick(crew, outside), lambda: () if crew.started else ("starting",), crew.wake
+    ) as addresses:
         _greet(daemon.setup, addresses)
         crew.start()
         while not told.wait(0.5) and not outside.stuck.is_set():

@@ -65,7 +65,7 @@ def _count(connection: Connection, detection: Detection, match: Match, signal: S
     verdict = _advance(connection, match, signal, row)
     if verdict.fired:
         rows = tuple(int(id) for id in verdict.ids)
-        worst = replace(match, severity=verdict.severity)
+        worst = replace(match, severity=verdict.severity or match.severity)
         opening.open_or_join(connection, detection, worst, signal, rows, verdict.first_at or signal.at, now)
     elif opening.is_open(connection, match.key):
         opening.open_or_join(connection, detection, match, signal, (row,), signal.at, now)
