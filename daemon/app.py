@@ -11,7 +11,7 @@ import os
 import pkgutil
 import random
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from importlib import import_module
@@ -36,6 +36,7 @@ from daemon.metrics import Metrics
 from daemon.pipeline.clear import Clear
 from daemon.pipeline.clocks import Clocks
 from daemon.pipeline.collect import Collect
+from daemon.pipeline.heartbeat import Heartbeat
 from daemon.pipeline.open import Detection
 from daemon.pipeline.receive import Receive
 from daemon.pipeline.send import Send
@@ -217,6 +218,11 @@ class Daemon:
             Trim(self.store),
         ]
 
+    def heartbeat(self, well: Callable[[], bool]) -> list[Step]:
+        """The step that tells a dead man's switch that all is well; none if no switch is configured."""
+        switch = self.setup.config.heartbeat
+        return [Heartbeat(switch.url, switch.every, well, self.outside, self.once)] if switch else []
+
     def hooks(self) -> dict[str, Receive]:
         """Pushed sources, by the name under `/hooks/`."""
         return {
@@ -274,6 +280,12 @@ class Daemon:
 
     def _terms(self) -> Terms:
         return self.setup.terms
+
+
+def report_errors(config: Config) -> None:
+    """From here on what the daemon logs as an error is sent to the Sentry project that is configured for it, if any."""
+    if config.report_errors is not None:
+        integration("sentry").report_errors(config.report_errors.sentry_dsn)
 
 
 def holder(chance: random.Random) -> str:

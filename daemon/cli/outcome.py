@@ -28,6 +28,9 @@ _COLUMNS: dict[str, tuple[Table, tuple[str, ...]]] = {
     ),
 }  # fmt: skip
 
+_WARNING = ("ticket", "goal", "cycle", "arming", "threshold")
+_BREACH = ("ticket", "goal", "cycle")
+
 
 def outcome(connection: Connection) -> dict[str, Any]:
     """Lists of plain objects with ids and times: signals, incidents, tickets, deliveries, warnings, breaches; and how
@@ -36,11 +39,16 @@ def outcome(connection: Connection) -> dict[str, Any]:
         name: [_plain(row._mapping) for row in connection.execute(select(*(table.c[column] for column in columns)))]
         for name, (table, columns) in _COLUMNS.items()
     }
-    found["warnings"] = [_plain(row._mapping) for row in connection.execute(select(schema.warnings))]
-    breach = schema.decisions.c.kind == "breach"
-    found["breaches"] = [_plain(row._mapping) for row in connection.execute(select(schema.decisions).where(breach))]
+    found["warnings"] = [_named(row._mapping, _WARNING) for row in connection.execute(select(schema.warnings))]
+    breach = select(schema.decisions).where(schema.decisions.c.kind == "breach")
+    found["breaches"] = [_named(row._mapping, _BREACH) for row in connection.execute(breach)]
     found["unwanted"] = sum(connection.execute(select(schema.polls.c.unwanted)).scalars())
     return found
+
+
+def _named(row: Any, key: tuple[str, ...]) -> dict[str, Any]:
+    """With an id made of its key: `7/response/1/75%`."""
+    return {"id": "/".join(str(row[column]) for column in key), **_plain(row)}
 
 
 def _plain(row: Any) -> dict[str, Any]:

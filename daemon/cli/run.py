@@ -27,6 +27,7 @@ def run(options: argparse.Namespace) -> int:
     """0 after a clean stop; 1 when calls outside hang for ever and a supervisor should start it anew."""
     configure(format=options.log)
     setup = app.read(config_file(options.config), os.environ, options.chance)
+    app.report_errors(setup.config)
     clock, outside = SystemClock(), Bounded()
     daemon = app.Daemon(setup, clock, options.chance, outside, app.holder(options.chance))
     daemon.open()
@@ -40,7 +41,8 @@ def _serve(daemon: app.Daemon, clock: SystemClock, outside: Bounded) -> int:
     told = threading.Event()
     for one in (signal.SIGTERM, signal.SIGINT):
         signal.signal(one, lambda *_: told.set())
-    crew = Crew(daemon.steps(), clock, daemon.store.now)
+    heartbeat = daemon.heartbeat(lambda: not _sick(crew, outside))
+    crew = Crew([*daemon.steps(), *heartbeat], clock, daemon.store.now)
     with serving(
         daemon, lambda: _sick(crew, outside), lambda: () if crew.started else ("starting",), crew.wake
     ) as addresses:
