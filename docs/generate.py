@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
+
+from daemon.contract import write_duration
 
 DOCS = Path(__file__).parent
 _TABLE = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -82,6 +85,8 @@ def takes(shape: dict[str, Any], schema: dict[str, Any]) -> str:
 def default(shape: dict[str, Any], field: FieldInfo) -> str:
     if field.is_required():
         return "**required**"
+    if isinstance(field.default, timedelta):
+        return f"`{write_duration(field.default)}`"
     value = shape.get("default", PydanticUndefined)
     if value is PydanticUndefined or value is None or value in ([], {}, ""):
         return "none"

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from docs.generate import DOCS, renew
+from daemon.contract import Duration, Settings
+from docs.generate import DOCS, renew, table
 from tests.house.tree import ROOT, tracked
 
 PAGES = [path for path in tracked("*.md") if path.name != "CHANGELOG.md"]
@@ -65,6 +67,17 @@ def test_an_integrations_page_has_a_table_of_each_of_its_settings(page: Path) ->
     classes = [name for name in SIDES if hasattr(module, name)]
 
     assert [] == missing_tables(page.read_text(), module.__name__, classes)
+
+
+def test_a_default_length_of_time_is_written_as_config_takes_it() -> None:
+    """`90s`, never `PT1M30S`."""
+
+    class Lengths(Settings):
+        short: Duration = timedelta(seconds=90)
+        middle: Duration = timedelta(minutes=5)
+        long: Duration = timedelta(days=2)
+
+    assert ["`90s`", "`5m`", "`2d`"] == [row.split(" | ")[2] for row in table(Lengths).splitlines()[2:]]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=str)
