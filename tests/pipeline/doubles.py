@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -76,11 +76,11 @@ def terms() -> Terms:
     )
 
 
-def rule(more: str = "", id: str = "down", severity: int = 1, clients: str = "acme") -> Rule:
+def rule(more: str = "", id: str = "down", severity: int = 1, clients: str = "[acme]") -> Rule:
     """Fatal is broken, one incident a project; it says when it has recovered."""
     text = (
         f"title: '{{project}} is down'\nsource: sentry\nmatch: {{level: fatal}}\nseverity: {severity}\n"
-        f"group_by: [project]\nclients: [{clients}]\n"
+        f"group_by: [project]\nclients: {clients}\n"
     )
     more = more if "class:" in more else more + "class: availability\n"
     return load_text(id, text + more, f"rules/{id}.yaml", NAMES)
@@ -288,8 +288,8 @@ class World:
         return [row for row in self.rows("clocks") if (row["ticket"], row["goal"]) == (number, goal)][-1]
 
 
-def recovered(id: str, after: timedelta) -> Signal:
-    return replace(signal(id, after), polarity=Polarity.RECOVERED)
+def recovered(id: str, after: timedelta, **said: Json) -> Signal:
+    return signal(id, after, Polarity.RECOVERED, **said)
 
 
 def kinds(events: Iterable[Event]) -> list[str]:

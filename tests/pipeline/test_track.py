@@ -12,7 +12,7 @@ from tests.pipeline.doubles import MINUTE, NOON, SECOND, World, kinds, recovered
 @pytest.fixture(autouse=True)
 def paged(world: World) -> None:
     """Of acme, whose contract wants an answer, and globex, whose counts an acknowledgement as one."""
-    world.rules = [rule("clear: {recovery: true}\n", clients="acme, globex")]
+    world.rules = [rule("clear: {recovery: true}\n", clients="[acme, globex]")]
     world.hear(signal("a"))
     world.run(world.send())
     world.after(5 * MINUTE)
