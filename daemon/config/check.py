@@ -22,8 +22,8 @@ def references(reading: Reading, config: Config, parts: Mapping[str, MarkedMap])
     for name in ("severities", "classes"):
         for key, body in parts[name].items():
             _roles(reading, config, _words(body, "then"), f"{name}.{key}.then")
-    _escalations(reading, config)
-    people, sites, calendars = config.people, config.sites, config.policy.calendars
+    people, sites, calendars = parts["people"], parts["sites"], config.policy.calendars
+    _escalations(reading, config, {*people, *parts["chain"], *POSTS})
     _refer(reading, parts["teams"], "teams", {"lead": (people, "person"), "sites": (sites, "site")})
     _refer(reading, parts["people"], "people", {"hours": (calendars, "calendar")})
     _refer(reading, parts["sites"], "sites", {"calendar": (calendars, "calendar"), "shift_lead": (people, "person")})
@@ -39,9 +39,8 @@ def _roles(reading: Reading, config: Config, words: Iterable[tuple[str, Mark]], 
             reading.report(mark, message, f"Set 'enabled: true' for actions.{role}, or 'optional: true'.")
 
 
-def _escalations(reading: Reading, config: Config) -> None:
+def _escalations(reading: Reading, config: Config, told: Iterable[str]) -> None:
     """What contracts name: roles, and people to be warned, by the action `warning`."""
-    told = {*config.people, *config.chain, *POSTS}
     for mention in config.policy.mentions:
         if mention.kind == "then":
             _roles(reading, config, [(mention.name, mention.mark)], "then")

@@ -69,9 +69,9 @@ def load(path: Path, environ: Mapping[str, str], kinds: Kinds, *, credentials: b
     reading.known(table, File.model_fields, "")
     loading = _Loading(path, table, reading, _parts(reading, table), credentials)
     config = loading.config(kinds)
-    if config is not None:
+    if loading.policy_stands:  # else every name of a calendar would seem to lead nowhere
         check.references(reading, config, loading.parts)
-    if config is None or reading.problems:
+    if reading.problems:
         raise ConfigError(reading.problems)
     return config
 
@@ -95,7 +95,11 @@ def _other_file(reading: Reading, mark: Mark, name: str) -> tuple[Any, Mark]:
     try:
         return marked_yaml.load(reading.outside.folder / name, shown=shown), Mark(shown, 1, 1)
     except ConfigError as error:
-        reading.problems += error.problems
+        for problem in error.problems:
+            if problem.line:
+                reading.problems.append(problem)
+            else:
+                reading.report(mark, f"the file '{name}' {problem.message}")
         return None, mark
 
 
@@ -111,28 +115,24 @@ class _Loading:
         self.parts = parts
         self._credentials = credentials
         self._notices: list[str] = []
+        self.policy_stands = True
 
-    def config(self, kinds: Kinds) -> Config | None:
-        """None if there were problems that leave something out."""
+    def config(self, kinds: Kinds) -> Config:
+        """All of it is read, so that every problem is found; where there was one, something else stands in."""
         sources, actions = self._sources(kinds), self._actions(kinds)
-        portal, metrics, store = self._section("portal", Portal), self._section("metrics", Metrics), self._store()
-        policy = self._policy()
-        severities = self._severities()
-        if portal is None or metrics is None or policy is None:
-            return None
         self._notice_what_is_off(sources, actions)
         return Config(
             path=self._path,
-            store=store,
+            store=self._store(),
             rules=self._path.parent / self._text("rules", "rules"),
-            policy=policy,
-            portal=portal,
-            metrics=metrics,
+            policy=self._policy(),
+            portal=self._section("portal", Portal) or Portal(),
+            metrics=self._section("metrics", Metrics) or Metrics(),
             report_errors=self._optional("report_errors", ReportErrors, "sentry_dsn"),
             heartbeat=self._optional("heartbeat", Heartbeat, "url"),
             sources=sources,
             actions=actions,
-            severities=severities,
+            severities=self._severities(),
             classes=self._each("classes", Class),
             teams=self._each("teams", Team),
             people=self._each("people", Person),
@@ -141,9 +141,13 @@ class _Loading:
             notices=tuple(self._notices),
         )
 
-    def _section(self, name: str, model: type[Model]) -> Model | None:
+    def _section(self, name: str, model: type[Model]) -> Model:
+        """As it is written; where that is nothing, or wrong, as it is by default."""
+        return self._written(name, model) or model()
+
+    def _written(self, name: str, model: type[Model]) -> Model | None:
         if self._table.get(name) is None:
-            return model()
+            return None
         return self._reading.settings(model, self._table[name], self._table.value_mark(name), name)
 
     def _optional(self, name: str, model: type[Model], needed: str) -> Model | None:
@@ -155,7 +159,7 @@ class _Loading:
         if key and not self._reading.outside.environ.get(key):
             self._notices.append(f"{name} is off: {key} is not set in the environment.")
             return None
-        return self._section(name, model)
+        return self._written(name, model)
 
     def _text(self, name: str, default: str) -> str:
         value, mark = self._table.get(name, default), self._mark(name)
@@ -196,14 +200,15 @@ class _Loading:
         self._reading.report(self._mark("store"), f"store: {message}", hint)
         return ""
 
-    def _policy(self) -> Policy | None:
+    def _policy(self) -> Policy:
         parts = self.parts
         train = parts["release_train"] or None
         try:
             return policy.parse(parts["calendars"], parts["contracts"], parts["clients"], train)
         except ConfigError as error:
             self._reading.problems += error.problems
-            return None
+            self.policy_stands = False
+            return policy.parse(None, None, None)
 
     def _severities(self) -> dict[int, SeverityMeaning]:
         table = self.parts["severities"]
