@@ -311,7 +311,7 @@ def test_the_demonstrations_configuration_loads() -> None:
     names = _variables(load_yaml(ROOT / "lab" / "demo.yaml"))
     environ = dict.fromkeys(names, "a-secret-of-at-least-32-characters")
     environ |= {name: "http://127.0.0.1:1" for name in names if name.endswith("_URL")}
-    environ |= {"LAB_STORE": "sqlite:////tmp/x.db", "LAB_PORTAL": "127.0.0.1:0", "LAB_METRICS": "127.0.0.1:0"}
+    environ |= {"LAB_STORE": "sqlite:///lab.db", "LAB_PORTAL": "127.0.0.1:0", "LAB_METRICS": "127.0.0.1:0"}
     environ |= {"LAB_EVERY": "2s", "LAB_LOOK_BACK": "10m", "LAB_RULES": str(ROOT / "rules")}
     config = configuration.load(ROOT / "lab" / "demo.yaml", environ, Kinds())
 
