@@ -129,7 +129,9 @@ def incident_list(connection: Connection) -> dict[str, Any]:
             select(evidence.c.incident, func.count())
             .where(evidence.c.incident.in_([one.id for one in found]))
             .group_by(evidence.c.incident)
-        ).tuples()
+        )
+        .tuples()
+        .all()
     )
     return {"incidents": found, "evidence": count}
 
