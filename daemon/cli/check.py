@@ -6,6 +6,7 @@ import argparse
 import ctypes
 import json
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass
@@ -37,6 +38,9 @@ _UNSYNCHRONISED = 5
 
 _TIMEX_BYTES = 512
 """More than adjtimex(2) writes on any architecture."""
+
+_PIPED_WIDTH = 200
+"""Columns of a table that no terminal shows."""
 
 State = Literal["well", "unsure", "failed"]
 _MARKS: dict[State, str] = {"well": "[green]✓ well[/]", "unsure": "[yellow]? unsure[/]", "failed": "[red]✗ failed[/]"}
@@ -165,4 +169,4 @@ def _show(found: list[Finding]) -> None:
     table = Table("part", "name", "state", "says", box=None, header_style="dim")
     for one in found:
         table.add_row(one.part, one.name, _MARKS[one.state], one.says)
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH).print(table)

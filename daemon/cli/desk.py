@@ -31,6 +31,9 @@ from daemon.secret import Secret
 from daemon.store import incidents, tickets
 from daemon.store.engine import Store
 
+_PIPED_WIDTH = 200
+"""Columns of a table that no terminal shows."""
+
 
 def list_tickets(options: argparse.Namespace) -> int:
     setup = _setup(options)
@@ -137,10 +140,10 @@ def _show(title: str, rows: list[dict[str, Json]], options: argparse.Namespace) 
     table = Table(*rows[0], title=title, title_justify="left", box=None)
     for row in rows:
         table.add_row(*(_cell(value) for value in row.values()))
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH).print(table)
 
 
 def _cell(value: Json) -> str:
     if isinstance(value, dict):
-        return ", ".join(f"{name} {due[:19] if isinstance(due, str) else 'none'}" for name, due in value.items())
+        return ", ".join(f"{name} {due[:16] + 'Z' if isinstance(due, str) else 'none'}" for name, due in value.items())
     return str(value)

@@ -1,0 +1,108 @@
+"""`heliograph ticket` and `heliograph incident`, with a daemon that runs and without one."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from daemon import app
+from daemon.__main__ import main
+from daemon.cli.serve import serving
+from tests.cli.conftest import down
+
+
+def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
+    code = main(arguments)
+    written = capsys.readouterr()
+    return code, written.out + written.err
+
+
+def listed(capsys: pytest.CaptureFixture[str], noun: str) -> list[dict[str, Any]]:
+    code, said = told(capsys, noun, "list", "--json")
+    assert 0 == code
+    return list(json.loads(said))
+
+
+@pytest.fixture(params=["running", "stopped"])
+def desk(daemon: app.Daemon, request: pytest.FixtureRequest) -> Iterator[app.Daemon]:
+    """Two tickets, while a daemon serves, and after it has ended."""
+    down(daemon, "shop")
+    down(daemon, "bank")
+    if request.param == "stopped":
+        daemon.close()
+        yield daemon
+        return
+    with serving(daemon, list, list, lambda: None):
+        yield daemon
+
+
+@pytest.mark.usefixtures("desk")
+def test_a_ticket_is_taken_answered_resolved_and_closed(capsys: pytest.CaptureFixture[str]) -> None:
+    for verb, state in (("acknowledge", "in_progress"), ("reply", "in_progress"), ("resolve", "resolved")):
+        text = ["Restarted it."] if verb in ("reply", "resolve") else []
+        code, said = told(capsys, "ticket", verb, "1", *text, "--as", "asha")
+        assert (0, f"ticket 1 of internal is {state}: shop is down\n") == (code, said)
+    code, said = told(capsys, "ticket", "close", "1")
+    assert (0, "ticket 1 of internal is closed: shop is down\n") == (code, said)
+
+
+@pytest.mark.usefixtures("desk")
+def test_an_incident_is_resolved_with_all_its_tickets(capsys: pytest.CaptureFixture[str]) -> None:
+    incident = next(one for one in listed(capsys, "incident") if one["title"] == "bank is down")
+
+    assert 0 == told(capsys, "incident", "resolve", incident["id"], "Repaired.")[0]
+    states = {one["title"]: one["state"] for one in listed(capsys, "ticket")}
+    assert {"bank is down": "resolved", "shop is down": "new"} == states
+
+
+@pytest.mark.usefixtures("desk")
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        (["ticket", "close", "1"], "ticket 1 is new; only a resolved one can be closed"),
+        (["ticket", "acknowledge", "99"], "there is no ticket 99"),
+        (["ticket", "reply", "1", "  "], "say something: the message is empty"),
+        (["incident", "resolve", "nowhere", "Repaired."], "there is no incident nowhere"),
+    ],
+)
+def test_what_makes_no_sense_is_refused_with_the_reason(
+    capsys: pytest.CaptureFixture[str], command: list[str], reason: str
+) -> None:
+    assert (1, f"{reason}\n") == told(capsys, *command)
+
+
+@pytest.mark.usefixtures("desk")
+def test_a_person_reads_a_table(capsys: pytest.CaptureFixture[str]) -> None:
+    code, said = told(capsys, "ticket", "list")
+
+    assert 0 == code
+    assert "shop is down" in said
+    assert "response" in said
+
+
+@pytest.mark.usefixtures("folder")
+def test_before_the_first_start_there_is_nothing_to_list(capsys: pytest.CaptureFixture[str]) -> None:
+    code, said = told(capsys, "ticket", "list")
+
+    assert 2 == code
+    assert "there is no database yet" in said
+
+
+def test_no_credential_of_a_vendor_is_needed(
+    daemon: app.Daemon, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    down(daemon, "shop")
+    monkeypatch.delenv("HOOK_SECRET")
+
+    assert ["shop is down"] == [one["title"] for one in listed(capsys, "ticket")]
+
+
+def test_a_number_that_is_none_is_refused(daemon: app.Daemon, capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+    daemon.close()
+
+    assert (1, "'first' is no ticket's number\n") == told(capsys, "ticket", "acknowledge", "first")
+    assert not (folder / "heliograph.db.sock").exists()
