@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import OrderedDict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from sqlalchemy import Connection
@@ -12,7 +13,7 @@ from sqlalchemy import Connection
 from daemon.contract import Batch, Source
 from daemon.errors import Failure
 from daemon.metrics import Metrics
-from daemon.model import Cursor
+from daemon.model import Cursor, Signal
 from daemon.pipeline import alarm, detect
 from daemon.pipeline.detect import Wanted
 from daemon.pipeline.open import Detection
@@ -23,12 +24,39 @@ from daemon.worker import Outcome, Outside
 
 log = logging.getLogger("heliograph.collect")
 
+MOST_REMEMBERED = 100_000
+"""Ids for each source: far more than the overlap of two polls brings again."""
+
+
+@dataclass
+class SiftedOut:
+    """The newest ids of one source that no rule wants, by the rules that said so: what overlapping polls bring again
+    is neither matched nor counted again. Held in memory only: after a restart it is."""
+
+    most: int = MOST_REMEMBERED
+    _engine: Engine | None = None
+    _ids: OrderedDict[str, None] = field(default_factory=OrderedDict)
+
+    def unknown(self, engine: Engine, batch: Iterable[Signal]) -> list[Signal]:
+        """Those that are still to be judged by `engine`."""
+        if engine is not self._engine:
+            self._engine = engine
+            self._ids.clear()
+        return [signal for signal in batch if signal.id not in self._ids]
+
+    def remember(self, ids: Iterable[str]) -> None:
+        """To be called once the transaction that counted them has committed."""
+        self._ids.update(dict.fromkeys(ids))
+        while len(self._ids) > self.most:
+            self._ids.popitem(last=False)
+
 
 @dataclass(frozen=True, slots=True)
 class _Sifted:
     batch: Batch
     wanted: list[Wanted]
-    unwanted: int
+    unwanted: list[str]
+    """Ids."""
 
     @property
     def next(self) -> Cursor:
@@ -54,26 +82,36 @@ class Collect:
     detection: Callable[[], Detection]
     outside: Outside
     metrics: Metrics
+    sifted_out: SiftedOut = field(default_factory=SiftedOut)
 
     @property
     def name(self) -> str:
         return f"collect:{self.turn.name}"
 
     def step(self, now: datetime) -> Outcome:
-        return self.turn.step(now, lambda cursor: self._poll(cursor, now), self._record, self._failed)
+        counted: list[str] = []
+
+        def record(connection: Connection, got: _Sifted, at: datetime) -> None:
+            self._record(connection, got, at)
+            counted.extend(got.unwanted)
+
+        outcome = self.turn.step(now, lambda cursor: self._poll(cursor, now), record, self._failed)
+        self.sifted_out.remember(counted)  # only here is it committed
+        return outcome
 
     def _poll(self, cursor: Cursor | None, now: datetime) -> _Sifted:
         with self.metrics.polled(self.turn.name):
             batch = self.outside(lambda: self.source.poll(cursor, now), DEADLINE)
-        return _Sifted(batch, *detect.sift(self.engine(), batch.signals, self.keep_all))
+        engine = self.engine()
+        return _Sifted(batch, *detect.sift(engine, self.sifted_out.unknown(engine, batch.signals), self.keep_all))
 
     def _record(self, connection: Connection, got: _Sifted, now: datetime) -> None:
         new = detect.detect(connection, self.detection(), got.wanted, now)
-        polls.count(connection, self.turn.name, new, got.unwanted)
+        polls.count(connection, self.turn.name, new, len(got.unwanted))
         for reason, record in got.batch.quarantined:
             if signals.quarantine_record(connection, self.turn.name, reason, record, now):
                 self.metrics.dropped(self.turn.name, reason)
-        self.metrics.collected(self.turn.name, new, got.unwanted)
+        self.metrics.collected(self.turn.name, new, len(got.unwanted))
         alarm.source_answers(connection, self.detection().terms, self.turn.name, now)
 
     def _failed(self, connection: Connection, failure: Failure, now: datetime) -> None:

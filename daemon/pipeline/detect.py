@@ -24,16 +24,17 @@ class Wanted:
     matches: tuple[Match, ...]
 
 
-def sift(engine: Engine, batch: Iterable[Signal], keep_all: bool = False) -> tuple[list[Wanted], int]:
-    """The signals that a rule wants, and how many none does. No database is touched."""
+def sift(engine: Engine, batch: Iterable[Signal], keep_all: bool = False) -> tuple[list[Wanted], list[str]]:
+    """The signals that a rule wants, and the ids that none does, each once. No database is touched."""
     wanted: list[Wanted] = []
-    unwanted = 0
+    unwanted: dict[str, None] = {}
     for signal in batch:
         matches = engine.match(signal)
         if matches or keep_all:
             wanted.append(Wanted(signal, matches))
-        unwanted += not matches
-    return wanted, unwanted
+        if not matches:
+            unwanted[signal.id] = None
+    return wanted, list(unwanted)
 
 
 def detect(connection: Connection, detection: Detection, wanted: Sequence[Wanted], now: datetime) -> int:

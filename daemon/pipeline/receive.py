@@ -34,5 +34,5 @@ class Receive:
         with self.store.write() as connection:
             polls.declare(connection, self.source_name, now)
             new = detect.detect(connection, self.detection(), wanted, now)
-            polls.count(connection, self.source_name, new, unwanted)
-        self.metrics.collected(self.source_name, new, unwanted)
+            polls.count(connection, self.source_name, new, len(unwanted))
+        self.metrics.collected(self.source_name, new, len(unwanted))
