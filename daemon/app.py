@@ -212,7 +212,7 @@ class Daemon:
         return [
             *(self._collect(name, source) for name, source in self._sources.items()),
             Clear(self.store, self._terms),
-            Clocks(self.store, self._terms),
+            Clocks(self.store, self._terms, self.metrics),
             *(self._send(role, action, n) for role, action in self._actions.items() for n in range(SENDERS)),
             *(self._track(role, feed) for role, feed in self._feeds()),
             Trim(self.store),

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from daemon.desk import ledger
 from daemon.desk.terms import Terms
+from daemon.metrics import Metrics
 from daemon.store import tickets
 from daemon.store.engine import Store
 from daemon.worker import WORKED, Idle, Outcome
@@ -19,9 +20,15 @@ class Clocks:
 
     store: Store
     terms: Callable[[], Terms]
+    metrics: Metrics
     name: str = "clocks"
 
     def step(self, now: datetime) -> Outcome:
+        outcome = self._look(now)
+        self.metrics.ticked(now)
+        return outcome
+
+    def _look(self, now: datetime) -> Outcome:
         with self.store.read() as connection:
             if not (due_at := tickets.next_due(connection)) or due_at > now:
                 return Idle(due_at)

@@ -211,7 +211,7 @@ class World:
         return Clear(self.store, lambda: self.terms)
 
     def clocks(self) -> Clocks:
-        return Clocks(self.store, lambda: self.terms)
+        return Clocks(self.store, lambda: self.terms, self.metrics)
 
     def receive(self) -> Receive:
         return Receive(

@@ -27,6 +27,15 @@ def test_nothing_is_looked_at_before_it_is_due(world: World) -> None:
     assert Idle(NOON + 7.5 * MINUTE) == world.clocks().step(world.clock.now())
 
 
+def test_every_look_is_told_to_prometheus(world: World) -> None:
+    """Whether anything was due or not: the figure stands still only if nobody looks."""
+    world.clock.tell(NOON + MINUTE)
+    world.clocks().step(world.clock.now())
+    name = "heliograph_scheduler_last_tick_timestamp_seconds"
+
+    assert (NOON + MINUTE).timestamp() == world.registry.get_sample_value(name)
+
+
 def test_a_warning_is_owed_once_when_it_is_due(world: World) -> None:
     """Looked at again and again, by one or by several."""
     world.clock.tell(NOON + 7.5 * MINUTE - SECOND)
