@@ -2,20 +2,53 @@
 
 from __future__ import annotations
 
+import argparse
+import json
 import re
-import subprocess
-import sys
+import shlex
 from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
+from prometheus_client import CollectorRegistry, Info
 
+from daemon.__main__ import parser
+from daemon.collector import FIGURES
+from daemon.config.schema import File
 from daemon.contract import Duration, Settings
+from daemon.metrics import Metrics
+from daemon.rules import read_condition, read_rule, read_test
+from daemon.sla import policy, read_calendars, read_contracts
 from docs.generate import DOCS, renew, table
 from tests.house.tree import ROOT, tracked
 
 PAGES = [path for path in tracked("*.md") if path.name != "CHANGELOG.md"]
+CONFIGURATION, RULES, METRICS = ((DOCS / f"{name}.md").read_text() for name in ("configuration", "rules", "metrics"))
+DASHBOARDS = tracked("dashboards")
+SETTINGS = ("File", "Portal", "Metrics", "ReportErrors", "Heartbeat", "SourceCommon", "ActionCommon",
+            "SeverityMeaning", "Class", "Team", "Person", "Site")  # fmt: skip
+POLICY_KEYS = {
+    "calendar": set(read_calendars._SITE),
+    "contract": set(read_contracts._KEYS),
+    "row": {key for row in read_contracts._ROW_KEYS.values() for key in row},
+    "step": {"at", "before", "notify", "then", "only_severity"},
+    "train": {"anchor", "every_weeks", "freeze_days_before", "tz"},
+    "client": set(policy._CLIENT_KEYS),
+}
+RULE_KEYS = {
+    "rule": set(read_rule.RULE),
+    "window": set(read_rule.WINDOW),
+    "raise": set(read_rule.RAISE),
+    "clear": set(read_rule.CLEAR),
+    "modifier": set(read_condition.MODIFIERS),
+    "test": {"it", "given", "expect"},
+    "given": set(read_test.GIVEN),
+    "expect": set(read_test.EXPECT),
+}
+PARTS_OF = {"histogram": ("", "_sum", "_count", "_bucket")}
 SIDES = {"SourceSettings": "source", "ActionSettings": "action"}
 COMMAND = re.compile(r"^\s*(?:\$ )?(make|heliograph) ([a-z][^\n`#|]*)|`(make|heliograph) ([a-z][^`\n]*)`", re.MULTILINE)
 LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#\s]+)(?:#[^)]*)?\)|(?:src|srcset)=\"(?!https?:)([^\"]+)\"")
@@ -37,14 +70,76 @@ def unknown_targets(text: str) -> list[str]:
     return sorted(words for tool, words in commands(text) if tool == "make" and words.split()[0] not in targets)
 
 
-def subcommand(words: str) -> tuple[str, ...]:
-    """The leading plain words: `rules test rules/sentry` → `rules`, `test`."""
-    kept = []
-    for word in words.split()[:2]:
-        if not re.fullmatch(r"[a-z]+", word):
-            break
-        kept.append(word)
-    return tuple(kept)
+def refused(text: str) -> list[str]:
+    """The `heliograph` commands of a page that the command line does not take; one alone may lack its arguments."""
+    shown = sorted(words for tool, words in commands(text) if tool == "heliograph")
+    return [f"heliograph {words}" for words in shown if not taken(shlex.split(words, comments=True))]
+
+
+def taken(words: list[str]) -> bool:
+    """Whether the command line would run it. What it needs beside may be left out in prose."""
+    at = parser()
+    while groups := [one for one in at._actions if isinstance(one, argparse._SubParsersAction)]:
+        if not words:
+            return True
+        if words[0] not in groups[0].choices:
+            return words[0] in {"ticket", "incident"} and len(words) == 1
+        at, words = groups[0].choices[words[0]], words[1:]
+    known = {option for action in at._actions for option in action.option_strings}
+    takes_words = any(not action.option_strings for action in at._actions)
+    options = [word for word in words if word.startswith("--")]
+    return set(options) <= known and (takes_words or len(options) > 0 or not words)
+
+
+def commands_of(at: argparse.ArgumentParser, said: str = "heliograph") -> set[str]:
+    """Every command that can be run, in full."""
+    groups = [one for one in at._actions if isinstance(one, argparse._SubParsersAction)]
+    if not groups:
+        return {said}
+    inner = (commands_of(one, f"{said} {name}") for name, one in groups[0].choices.items())
+    return set().union(*inner)
+
+
+def first_cells(text: str, head: str) -> set[str]:
+    """The code in the first cells of the table whose first line begins with `head`."""
+    body = text[text.index(head) :].partition("\n\n")[0]
+    return {code for row in body.splitlines()[2:] for code in re.findall(r"`([^`]+)`", row.split(" | ")[0])}
+
+
+def keys(page: str, table_of: str) -> set[str]:
+    """What the hand-written table under `<!-- keys: NAME -->` documents."""
+    return first_cells(page[page.index(f"<!-- keys: {table_of} -->") :], "|")
+
+
+def exported() -> dict[str, tuple[str, tuple[str, ...]]]:
+    """Name → (type, labels) of every metric that the daemon can export."""
+    registry = CollectorRegistry()
+    Metrics(registry)
+    held: list[Any] = [one for one in registry._collector_to_names if not isinstance(one, Info)]
+    found = {one._name: (one._type, tuple(one._labelnames)) for one in held}
+    found |= {f"heliograph_{one.name}": (one.family().type, tuple(one.labels)) for one in FIGURES}
+    found |= {
+        one.samples[0].name: ("gauge", tuple(one.samples[0].labels)) for one in registry.collect() if one.type == "info"
+    }
+    return {f"{name}_total" if kind == "counter" else name: (kind, labels) for name, (kind, labels) in found.items()}
+
+
+def documented_metrics(page: str) -> dict[str, tuple[str, tuple[str, ...]]]:
+    rows = re.findall(r"^\| `(heliograph_\w+)` \| (\w+) \| ([^|]*)\|", page, re.MULTILINE)
+    return {name: (kind, tuple(re.findall(r"`(\w+)`", labels))) for name, kind, labels in rows}
+
+
+def unknown_metrics(text: str) -> list[str]:
+    """Names that look like metrics of ours and are none; a histogram's parts are its own."""
+    known = {name + part for name, (kind, _) in exported().items() for part in PARTS_OF.get(kind, ("",))}
+    named = set(re.findall(r"\bheliograph_[a-z0-9_]+", text))
+    return sorted(named - known)
+
+
+def covered(place: dict[str, int]) -> list[tuple[int, int]]:
+    """The cells of the grid that a panel stands on."""
+    columns, rows = range(place["x"], place["x"] + place["w"]), range(place["y"], place["y"] + place["h"])
+    return [(x, y) for x in columns for y in rows]
 
 
 def missing_tables(page: str, module: str, classes: list[str]) -> list[str]:
@@ -92,19 +187,75 @@ def test_every_make_command_exists(page: Path) -> None:
     assert [] == unknown_targets((ROOT / page).read_text())
 
 
-def test_every_heliograph_command_exists() -> None:
-    """A page shows only commands that the command line knows: each answers to --help."""
-    shown = {
-        subcommand(words) for page in PAGES for tool, words in commands((ROOT / page).read_text()) if tool != "make"
-    }
-
-    assert [] == [" ".join(words) for words in sorted(shown) if words and helps(words) != 0]
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_every_heliograph_command_parses(page: Path) -> None:
+    """A page shows only commands that the command line takes, options and all."""
+    assert [] == refused((ROOT / page).read_text())
 
 
-def helps(words: tuple[str, ...]) -> int:
-    """The exit status of `heliograph WORDS --help`; the last word may be an argument of the one before."""
-    command = [sys.executable, "-m", "daemon", *words, "--help"]
-    return subprocess.run(command, cwd=ROOT, check=False, capture_output=True).returncode
+def test_the_readme_lists_every_command() -> None:
+    """And none that does not exist: the table is the command line's own list."""
+    assert commands_of(parser()) == first_cells((ROOT / "README.md").read_text(), "| command |")
+
+
+def test_every_section_of_the_configuration_has_its_heading() -> None:
+    """Of its page; the two single values stand in the first table."""
+    headings = set(re.findall(r"^## ([a-z_]+)$", CONFIGURATION, re.MULTILINE))
+
+    assert set(File.model_fields) - {"store", "rules"} == headings
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_every_settings_class_of_the_configuration_has_its_table(name: str) -> None:
+    """Made from the code, so a new setting is in it."""
+    assert f"<!-- table: daemon.config.schema.{name} -->" in CONFIGURATION
+
+
+@pytest.mark.parametrize("table_of", sorted(POLICY_KEYS))
+def test_every_key_of_calendars_contracts_and_clients_is_documented(table_of: str) -> None:
+    """And every documented one exists."""
+    assert POLICY_KEYS[table_of] == keys(CONFIGURATION, table_of)
+
+
+@pytest.mark.parametrize("table_of", sorted(RULE_KEYS))
+def test_every_key_of_a_rule_is_documented(table_of: str) -> None:
+    """And of its tests, its windows and its conditions; and every documented one exists."""
+    assert RULE_KEYS[table_of] == keys(RULES, table_of)
+
+
+def test_every_metric_is_documented_with_its_type_and_labels() -> None:
+    """And every documented one exists."""
+    assert exported() == documented_metrics(METRICS)
+
+
+@pytest.mark.parametrize("file", DASHBOARDS, ids=str)
+def test_a_dashboard_names_only_metrics_that_exist(file: Path) -> None:
+    """Alerts too: a renamed metric would leave them silent."""
+    assert [] == unknown_metrics((ROOT / file).read_text())
+
+
+def test_the_queries_of_the_docs_name_only_metrics_that_exist() -> None:
+    """In the page of metrics and all others."""
+    assert [] == [f"{page}: {name}" for page in PAGES for name in unknown_metrics((ROOT / page).read_text())]
+
+
+def test_the_dashboards_panels_stand_beside_one_another() -> None:
+    """None over another; each with a title, an explanation and a query."""
+    panels = json.loads((ROOT / "dashboards/heliograph.json").read_text())["panels"]
+    shown = [panel for panel in panels if panel["type"] != "row"]
+    spots = [spot for panel in panels for spot in covered(panel["gridPos"])]
+
+    assert len(spots) == len(set(spots))
+    assert [] == [panel["title"] for panel in shown if not (panel["description"] and panel["targets"])]
+
+
+def test_every_alert_says_what_is_wrong_and_what_to_do() -> None:
+    """To whoever it wakes."""
+    groups = yaml.safe_load((ROOT / "dashboards/alerts.yaml").read_text())["groups"]
+    rules = [rule for group in groups for rule in group["rules"]]
+
+    assert 8 == len(rules)
+    assert [] == [rule["alert"] for rule in rules if {"summary", "description"} != set(rule["annotations"])]
 
 
 def test_these_lints_can_fail() -> None:
@@ -113,7 +264,14 @@ def test_these_lints_can_fail() -> None:
 
     assert {("make", "tea"), ("heliograph", "rules test X")} == commands(page)
     assert ["tea"] == unknown_targets(page)
-    assert ("rules", "test") == subcommand("rules test X")
+    assert ["heliograph run --fats"] == refused("`heliograph run --fats` and `heliograph ticket list`")
+    assert {"heliograph a", "heliograph b"} == first_cells(
+        "| command |\n| --- |\n| `heliograph a` |\n| `heliograph b` |", "| command |"
+    )
+    assert {"a", "b"} == keys("<!-- keys: x -->\n| key |\n| --- |\n| `a` `b` | 1 |\n\n| `c` |", "x")
+    assert ["heliograph_tea_total"] == unknown_metrics("rate(heliograph_tea_total[5m]) / heliograph_tickets")
+    assert {"heliograph_tea": ("gauge", ("pot",))} == documented_metrics("| `heliograph_tea` | gauge | `pot` | Tea |")
+    assert [(1, 2), (2, 2)] == covered({"x": 1, "y": 2, "w": 2, "h": 1})
     assert ["README.md: nowhere.md", "README.md: no.svg"] == dead_links(Path("README.md"), page)
     assert ["SourceSettings"] == missing_tables(page, "integrations.x", ["SourceSettings"])
     assert "old" not in renew("<!-- table: integrations.webhook.ActionSettings -->\nold\n<!-- end -->\n")
