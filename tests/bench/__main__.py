@@ -1,0 +1,53 @@
+"""`python -m tests.bench`: speed as ratios within one run, never as absolute figures, on the disk of `--folder`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from tests.bench import ingest
+
+_CANDIDATES = 4
+_BATCHES = {1: 400, 1_000: 10}
+_QUICK = {1: 20, 1_000: 1}
+
+
+def main(arguments: Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="a smoke of a few seconds: its figures say nothing")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the report there too")
+    parser.add_argument("--folder", type=Path, default=Path(), help="whose disk is written to (default: here)")
+    options = parser.parse_args(arguments)
+    batches, rounds = (_QUICK, 1) if options.quick else (_BATCHES, 5)
+    report: dict[str, Any] = {}
+    with Progress(console=Console(stderr=True)) as progress, tempfile.TemporaryDirectory(dir=options.folder) as folder:
+        task = progress.add_task("ingest", total=len(batches) * rounds * _CANDIDATES)
+        for size, count in batches.items():
+            found = ingest.bench(Path(folder), size, count, rounds, lambda: progress.advance(task))
+            report[f"ingest, batches of {size}"] = found
+    Console().print(_table(report))
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=1))
+    return 0
+
+
+def _table(report: Mapping[str, Any]) -> Table:
+    table = Table("bench", "ratio", "median", "least", "greatest")
+    for bench, found in report.items():
+        for name, figure in found.items():
+            if name != "rates":
+                table.add_row(bench, name, *(f"{figure[key]:.2f}" for key in ("median", "least", "greatest")))
+    return table
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
