@@ -10,6 +10,7 @@ import pytest
 from daemon.desk import commands
 from daemon.desk.commands import Refused
 from daemon.model import Ticket
+from daemon.store import tickets as store
 from tests.pipeline.doubles import HOUR, MINUTE, NOON, World, kinds, recovered, rule, signal
 
 ASHA = "person:asha"
@@ -275,6 +276,16 @@ def test_what_is_finished_is_not_finished_again(world: World, command: Callable[
 
     assert said == str(refused.value)
     assert ["opened", "resolved"] == kinds(world.log())
+
+
+def test_nothing_is_said_on_a_cancelled_ticket(world: World) -> None:
+    """It was merged or a false alarm: whoever reads it reads another."""
+    with world.store.write() as connection:
+        store.change(connection, 1, state="cancelled")
+    with pytest.raises(Refused, match="ticket 1 is cancelled"):
+        reply(world)
+
+    assert ["opened"] == kinds(world.log())
 
 
 def test_an_unknown_incident_is_refused(world: World) -> None:

@@ -10,7 +10,7 @@ from daemon.contract import Batch
 from daemon.errors import Permanent, Temporary
 from daemon.pipeline import detect
 from daemon.worker import WORKED, Idle
-from tests.pipeline.doubles import HOUR, MINUTE, NOON, SECOND, World, kinds, recovered, rule, signal
+from tests.pipeline.doubles import HOUR, MINUTE, NOON, SECOND, Told, World, kinds, recovered, rule, signal
 
 
 def test_a_signal_opens_all_that_hangs_on_it(world: World) -> None:
@@ -175,14 +175,34 @@ def test_quiet_clears_in_event_time(world: World) -> None:
 def test_a_source_that_fails_holds_what_would_clear_by_quiet(world: World) -> None:
     """Its silence says nothing."""
     world.rules = [rule("clear: {quiet_for: 10m}\n")]
-    world.hear(signal("a"), watermark=NOON + HOUR)
     world.after(HOUR)
-    world.hear(watermark=NOON + 5 * MINUTE)
-    world.source.fail(Temporary("timeout"))
+    world.hear(signal("a", 40 * MINUTE), watermark=NOON + 55 * MINUTE)
     world.after(MINUTE)
-    world.run(world.collect(), world.clear())
-
+    world.source.fail(Temporary("timeout"))
+    world.collect().step(world.clock.now())
+    world.run(world.clear())
     assert "open" == world.incident.state
+    world.after(5 * MINUTE)
+    world.hear()
+    world.run(world.clear())
+
+    assert "cleared" == world.incident.state
+
+
+def test_every_source_that_could_say_otherwise_is_waited_for(world: World) -> None:
+    """One that was read further than the others proves nothing for them."""
+    world.sources = {"sentry": "sentry", "sentry-eu": "sentry"}
+    world.rules = [rule("clear: {quiet_for: 10m}\n")]
+    world.hear(signal("a"))
+    world.after(HOUR)
+    world.hear(watermark=NOON + HOUR)
+    world.run(world.clear())
+    assert "open" == world.incident.state
+    other = Told()
+    other.say(watermark=NOON + 20 * MINUTE)
+    world.run(world.collect(name="sentry-eu", source=other), world.clear())
+
+    assert "cleared" == world.incident.state
 
 
 def test_what_breaks_again_is_the_next_episode(world: World) -> None:
@@ -339,6 +359,7 @@ def test_what_is_pushed_and_polled_is_one(world: World) -> None:
     world.hear(signal("a"))
 
     assert (1, 1) == (len(world.incidents()), len(world.rows("signals")))
+    assert 1 == world.registry.get_sample_value("heliograph_source_events_total", {"source": "sentry"})
 
 
 def test_a_push_of_somebody_else_is_refused(world: World) -> None:

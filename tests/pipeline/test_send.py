@@ -214,11 +214,32 @@ def test_a_page_that_waits_for_another_try_is_not_sent_either(world: World) -> N
     assert [("open", "hg:<id>:1", "cancelled")] == world.deliveries()
 
 
+def test_a_page_that_was_under_way_when_it_ended_is_not_tried_again(world: World) -> None:
+    """It could not be taken back then, and turned out not to have left."""
+
+    def clear_meanwhile() -> None:
+        page(world).meanwhile = lambda: None
+        world.hear(recovered("b", MINUTE))
+
+    world.after(MINUTE)
+    page(world).meanwhile = clear_meanwhile
+    page(world).failures = [Temporary("server_error")]
+    world.send().step(world.clock.now())
+    world.after(10 * MINUTE)
+    world.run(world.send())
+
+    assert ("open", "hg:<id>:1", "cancelled") == world.deliveries()[0]
+    assert "open" not in [verb for verb, _ in sent(world)]
+
+
 def test_a_page_that_may_have_left_is_resolved(world: World) -> None:
     """In order: its doubt is settled first, then its end is sent."""
+    page(world).settle = 5 * MINUTE
     page(world).failures = [Ambiguous("answer lost")]
     world.send().step(world.clock.now())
     world.hear(recovered("b", MINUTE))
+    world.run(world.send())
+    assert [("open", "hg:<id>:1")] == sent(world)
     world.after(10 * MINUTE)
     world.run(world.send())
 
