@@ -21,7 +21,7 @@ from daemon.store import tickets
 from daemon.store.engine import Store
 
 _ROWS = 6
-_WIDE = 24
+_WIDE, _NARROW = 24, 14
 _COLOURS = {"good": "green", "near": "yellow", "late": "red", "calm": "cyan", "plain": "white"}
 
 
@@ -57,11 +57,10 @@ class Screen:
         where = "  ".join(f"{name} {address}" for name, address in self.addresses.items())
         line = Table.grid(padding=(0, 1))
         line.add_row(
-            Text(self.title, style="bold"),
             ProgressBar(self.lasts.total_seconds(), min(spent, self.lasts).total_seconds(), width=_WIDE),
             Text(f"{min(spent, self.lasts).total_seconds():.0f} of {self.lasts.total_seconds():.0f} s"), played,
         )  # fmt: skip
-        return Group(line, Text(where, style="dim"))
+        return Group(Text(self.title, style="bold"), line, Text(where, style="dim"))
 
 
 def _signals(found: Mapping[str, Any], lab: Mapping[str, Any]) -> Table:
@@ -104,14 +103,17 @@ def _clocks(rows: Sequence[TicketRow]) -> Table:
 def _drawn(bar: Bar) -> ProgressBar:
     colour = _COLOURS[bar.tone]
     return ProgressBar(
-        1.0, min(bar.share, 1.0), width=_WIDE, complete_style=colour, finished_style=colour, style="grey23"
+        1.0, min(bar.share, 1.0), width=_NARROW, complete_style=colour, finished_style=colour, style="grey23"
     )
 
 
 def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    table = Table(*columns, title=title, title_justify="left", title_style="bold", box=None, header_style="dim")
+    table = Table(
+        *columns, title=title, title_justify="left", title_style="bold", box=None, header_style="dim", expand=True
+    )
     for column in table.columns:
         column.no_wrap = True
+    table.columns[-1].ratio = 1  # what is too long is cut there
     for row in list(rows)[-_ROWS:]:
         table.add_row(*row)
     return table
