@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from tests.bench import ingest
+from tests.bench import ingest, page
 
 _CANDIDATES = 4
 _BATCHES = {1: 400, 1_000: 10}
@@ -34,6 +34,9 @@ def main(arguments: Sequence[str]) -> int:
         for size, count in batches.items():
             found = ingest.bench(Path(folder), size, count, rounds, lambda: progress.advance(task))
             report[f"ingest, batches of {size}"] = found
+        task = progress.add_task("signal to page", total=rounds * 3)
+        found = page.bench(Path(folder), 5 if options.quick else 100, rounds, lambda: progress.advance(task))
+        report["signal to page"] = found
     Console().print(_table(report))
     if options.json:
         options.json.write_text(json.dumps(report, indent=1))
@@ -41,11 +44,11 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _table(report: Mapping[str, Any]) -> Table:
-    table = Table("bench", "ratio", "median", "least", "greatest")
+    table = Table("bench", "ratio", "figures")
     for bench, found in report.items():
         for name, figure in found.items():
-            if name != "rates":
-                table.add_row(bench, name, *(f"{figure[key]:.2f}" for key in ("median", "least", "greatest")))
+            if "/" in name:
+                table.add_row(bench, name, "  ".join(f"{key} {value:.2f}" for key, value in figure.items()))
     return table
 
 
