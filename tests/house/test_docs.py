@@ -6,6 +6,9 @@ import argparse
 import json
 import re
 import shlex
+import shutil
+from collections.abc import Iterable
+from dataclasses import fields
 from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
@@ -15,13 +18,16 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry, Info
 
-from daemon.__main__ import parser
+from daemon import marked_yaml
+from daemon.__main__ import main, parser
 from daemon.collector import FIGURES
 from daemon.config.schema import File
 from daemon.contract import Duration, Settings
+from daemon.errors import ConfigError
 from daemon.metrics import Metrics
 from daemon.rules import read_condition, read_rule, read_test
-from daemon.sla import policy, read_calendars, read_contracts
+from daemon.rules.model import RuleTest
+from daemon.sla import policy
 from docs.generate import DOCS, renew, table
 from tests.house.tree import ROOT, tracked
 
@@ -30,24 +36,31 @@ CONFIGURATION, RULES, METRICS = ((DOCS / f"{name}.md").read_text() for name in (
 DASHBOARDS = tracked("dashboards")
 SETTINGS = ("File", "Portal", "Metrics", "ReportErrors", "Heartbeat", "SourceCommon", "ActionCommon",
             "SeverityMeaning", "Class", "Team", "Person", "Site")  # fmt: skip
-POLICY_KEYS = {
-    "calendar": set(read_calendars._SITE),
-    "contract": set(read_contracts._KEYS),
-    "row": {key for row in read_contracts._ROW_KEYS.values() for key in row},
-    "step": {"at", "before", "notify", "then", "only_severity"},
-    "train": {"anchor", "every_weeks", "freeze_days_before", "tz"},
-    "client": set(policy._CLIENT_KEYS),
-}
+POLICY_TABLES = ("calendar", "contract", "row", "step", "change", "train", "client")
+SLIPS = """
+calendars: {site: {tz: UTC, weekly: {mon: ["09:00-17:00"]}, zz: 1}}
+release_train: {zz: 1}
+contracts:
+  gold:
+    zz: 1
+    goals: {response: {1: {zz: 1}}, resolution: {1: {zz: 1}}, update: {1: {zz: 1}}}
+    escalation: {default: [{zz: 1}]}
+    severity_change: {zz: 1}
+    reopen: {zz: 1}
+clients: {acme: {zz: 1}}
+"""
+"""A key that there is not in every table of the policy: the reader's answers list those that there are."""
 RULE_KEYS = {
     "rule": set(read_rule.RULE),
     "window": set(read_rule.WINDOW),
     "raise": set(read_rule.RAISE),
     "clear": set(read_rule.CLEAR),
     "modifier": set(read_condition.MODIFIERS),
-    "test": {"it", "given", "expect"},
+    "test": {one.name for one in fields(RuleTest)} - {"line"},
     "given": set(read_test.GIVEN),
     "expect": set(read_test.EXPECT),
 }
+TABLE_OF = {"calendar": "calendar", "contract": "contract", "a": "step", "release_train": "train", "client": "client"}
 PARTS_OF = {"histogram": ("", "_sum", "_count", "_bucket")}
 SIDES = {"SourceSettings": "source", "ActionSettings": "action"}
 COMMAND = re.compile(r"^\s*(?:\$ )?(make|heliograph) ([a-z][^\n`#|]*)|`(make|heliograph) ([a-z][^`\n]*)`", re.MULTILINE)
@@ -109,6 +122,33 @@ def first_cells(text: str, head: str) -> set[str]:
 def keys(page: str, table_of: str) -> set[str]:
     """What the hand-written table under `<!-- keys: NAME -->` documents."""
     return first_cells(page[page.index(f"<!-- keys: {table_of} -->") :], "|")
+
+
+def sections(text: str) -> dict[str, str]:
+    """The top-level keys of a configuration, each with its text."""
+    return {part.partition(":")[0]: part for part in re.split(r"^(?=[a-z_]+:)", text, flags=re.MULTILINE)}
+
+
+def with_examples(shipped: str, page: str) -> Iterable[str]:
+    """The shipped configuration's sections, and in place of each the last example that a page gives of it."""
+    examples = [sections(block) for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)]
+    merged = sections(shipped)
+    for example in examples:
+        merged |= {name: text for name, text in example.items() if name}
+    return merged.values()
+
+
+def policy_keys(slips: Path) -> dict[str, set[str]]:
+    """Table → the keys that the reader of the policy says it has."""
+    written = marked_yaml.load(slips)
+    with pytest.raises(ConfigError) as error:
+        policy.parse(written["calendars"], written["contracts"], written["clients"], written["release_train"])
+    found: dict[str, set[str]] = {table_of: set() for table_of in POLICY_TABLES}
+    for what, listed in re.findall(r": (.*) has no key 'zz'\. The keys are (.*)\.", str(error.value)):
+        changed = what.partition(" of ")[0] if what.startswith(("severity_change", "reopen")) else ""
+        table_of = "change" if changed else "row" if "severity" in what else TABLE_OF[what.split(" ")[0]]
+        found[table_of] |= {f"{changed}.{key}".lstrip(".") for key in listed.split(", ")}
+    return found
 
 
 def exported() -> dict[str, tuple[str, tuple[str, ...]]]:
@@ -211,10 +251,41 @@ def test_every_settings_class_of_the_configuration_has_its_table(name: str) -> N
     assert f"<!-- table: daemon.config.schema.{name} -->" in CONFIGURATION
 
 
-@pytest.mark.parametrize("table_of", sorted(POLICY_KEYS))
-def test_every_key_of_calendars_contracts_and_clients_is_documented(table_of: str) -> None:
+def test_the_examples_of_the_configuration_make_one_that_can_be_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each in the place of the shipped section; all of them together."""
+    for variable in set(re.findall(r"\$([A-Z_]+)\b", CONFIGURATION)) - {"NAME"}:
+        monkeypatch.setenv(variable, "https://example.com/" + 12 * "sham")
+    shutil.copytree(ROOT / "rules", tmp_path / "rules")
+    (tmp_path / "config.yaml").write_text("".join(with_examples((ROOT / "config.yaml").read_text(), CONFIGURATION)))
+
+    status = main(["check", "--config", str(tmp_path / "config.yaml")])
+
+    assert (0, "") == (status, capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/rules.md"])
+def test_the_rule_that_a_page_shows_holds_its_tests(
+    page: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Word for word as it is shown."""
+    (shown,) = re.findall(r"```yaml\n(title:.*?)```", (ROOT / page).read_text(), re.DOTALL)
+    (tmp_path / "rules").mkdir()
+    (tmp_path / "rules/shown.yaml").write_text(shown)
+    shutil.copy(ROOT / "config.yaml", tmp_path)
+
+    status = main(["rules", "test", "--config", str(tmp_path / "config.yaml")])
+
+    assert (0, "1 rules, 2 tests: none failed\n") == (status, capsys.readouterr().out)
+
+
+@pytest.mark.parametrize("table_of", POLICY_TABLES)
+def test_every_key_of_calendars_contracts_and_clients_is_documented(table_of: str, tmp_path: Path) -> None:
     """And every documented one exists."""
-    assert POLICY_KEYS[table_of] == keys(CONFIGURATION, table_of)
+    (tmp_path / "slips.yaml").write_text(SLIPS)
+
+    assert policy_keys(tmp_path / "slips.yaml")[table_of] == keys(CONFIGURATION, table_of)
 
 
 @pytest.mark.parametrize("table_of", sorted(RULE_KEYS))
