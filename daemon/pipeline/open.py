@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from daemon.desk import opening
 from daemon.desk.opening import Opening
 from daemon.desk.terms import Terms
-from daemon.model import IncidentState, Signal
+from daemon.model import BUILT_IN_CLIENTS, INTERNAL, IncidentState, Signal
 from daemon.rules.engine import Match
 from daemon.store import incidents
 
@@ -41,7 +41,7 @@ def open_or_join(
     now: datetime,
 ) -> None:
     rule = match.rule
-    clients = tuple(detection.terms.policy.clients) if match.clients == "all" else match.clients
+    clients = _everybody(detection) if match.clients == "all" else match.clients
     opening.open_or_join(
         connection,
         detection.terms,
@@ -54,6 +54,11 @@ def open_or_join(
         ),
         now,
     )  # fmt: skip
+
+
+def _everybody(detection: Detection) -> tuple[str, ...]:
+    """Every client that was configured; ourselves as long as there is none."""
+    return tuple(name for name in detection.terms.policy.clients if name not in BUILT_IN_CLIENTS) or (INTERNAL,)
 
 
 def is_open(connection: Connection, key: str) -> bool:
