@@ -111,6 +111,25 @@ def test_a_late_reply_is_a_breach_and_stops_the_clock(world: World) -> None:
     assert ["breach", "decision"] == [row["kind"] for row in world.rows("decisions") if row["ticket"] == 1]
 
 
+def test_a_reply_on_what_is_resolved_opens_nothing(world: World) -> None:
+    """A thank-you is answered, and the ticket stays resolved."""
+    resolve(world)
+
+    assert "resolved" == reply(world, text="Glad to hear it.").state
+    assert "stopped" == world.clock_of("resolution")["state"]
+
+
+def test_the_same_acknowledgement_is_written_once(world: World) -> None:
+    """By its own id, whichever way it came."""
+    for _ in range(2):
+        with world.store.write() as connection:
+            commands.page_acknowledged(
+                connection, world.terms, world.incident.id, "pagerduty:PXASHA1", NOON, "f1", "page", NOON
+            )
+
+    assert ["opened", "acknowledged"] == kinds(world.log())
+
+
 def test_a_reply_to_all_is_on_each_ticket(world: World) -> None:
     """Each with its own clock; a finished one is let be."""
     resolve(world, 2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -10,7 +11,7 @@ from daemon.desk import commands
 from daemon.pipeline.trim import KEPT_FOR, Trim
 from daemon.store import polls, signals
 from daemon.worker import Idle
-from tests.pipeline.doubles import MINUTE, NOON, SECOND, World, signal
+from tests.pipeline.doubles import MINUTE, NOON, SECOND, World, signal, terms
 
 
 @pytest.fixture(autouse=True)
@@ -64,6 +65,19 @@ def test_a_breach_is_decided_once_and_pages(world: World) -> None:
     ]
     assert ["w:1:response:1:1:50%", "w:1:response:1:1:breach"] == sorted(warned(world))
     assert ["hg:<id>:1", "w:1:response:1:1:breach"] == [key for _, key, _ in world.deliveries()]
+
+
+def test_what_is_off_is_owed_nothing(world: World) -> None:
+    """The warning is recorded all the same, once: it is not told late when the action is switched on."""
+    world.terms = replace(world.terms, roles=frozenset())
+    world.clock.tell(NOON + 20 * MINUTE)
+    world.run(world.clocks())
+    assert ["50%", "breach"] == sorted(row["threshold"] for row in world.rows("warnings"))
+    world.terms = terms()
+    world.after(MINUTE)
+    world.run(world.clocks())
+
+    assert ([], 1) == (warned(world), len(world.deliveries()))
 
 
 def test_an_answer_in_time_is_decided_as_met_and_warns_nobody(world: World) -> None:

@@ -130,6 +130,44 @@ def test_a_window_counts_one_group(world: World) -> None:
     assert 2 == len(world.rows("windows"))
 
 
+def test_while_it_is_open_one_more_is_evidence(world: World) -> None:
+    """It need not be counted again to keep the incident open."""
+    world.rules = [rule("window: {count: 3, within: 5m}\n")]
+    world.hear(signal("a"), signal("b"), signal("c"))
+    world.hear(signal("d", 30 * MINUTE))
+
+    assert (NOON + 30 * MINUTE, 4) == (world.incident.last_signal_at, len(world.rows("evidence")))
+
+
+def test_a_window_is_as_bad_as_the_worst_that_it_counted(world: World) -> None:
+    """In whatever order they came."""
+    world.rules = [rule("window: {count: 2, within: 5m}\nraise: [{match: {users|gte: 100}, to: 1}]\n", severity=3)]
+    world.hear(signal("a", users=500), signal("b", MINUTE, users=3))
+
+    assert (1, 1) == (world.incident.severity, world.ticket.severity)
+
+
+# what rules say of themselves
+
+
+@pytest.mark.parametrize("words", ["stage: shadow\n", "silent: true\n"])
+def test_a_rule_that_is_not_live_opens_nothing(world: World, words: str) -> None:
+    """What it wanted is kept, to be looked at."""
+    world.rules = [rule(words)]
+    world.hear(signal("a"))
+
+    assert ([], 1) == (world.incidents(), len(world.rows("signals")))
+
+
+@pytest.mark.parametrize(("words", "tickets", "pages"), [("then: [ticket]\n", 1, 0), ("then: [page]\n", 0, 1)])
+def test_a_rules_own_then_replaces_the_severitys(world: World, words: str, tickets: int, pages: int) -> None:
+    """The incident is there in any case."""
+    world.rules = [rule(words)]
+    world.hear(signal("a"))
+
+    assert (1, tickets, pages) == (len(world.incidents()), len(world.tickets()), len(world.deliveries()))
+
+
 # recovery, quiet, episodes
 
 
@@ -258,6 +296,13 @@ def test_a_client_that_is_not_ours_yet_is_unassigned(world: World) -> None:
 
 
 # turns and failures
+
+
+def test_nothing_has_been_seen_of_the_future(world: World) -> None:
+    """A vendor whose clock is ahead makes nothing quiet."""
+    world.hear(watermark=NOON + HOUR)
+
+    assert [NOON] == [row["watermark"] for row in world.rows("polls")]
 
 
 def test_one_holder_polls(world: World) -> None:
