@@ -202,6 +202,15 @@ def session(deadline: float = 20.0, max_bytes: int = 4_000_000) -> requests.Sess
     return made
 
 
+def call(url: str, deadline: float) -> None:
+    """One GET, whose answer is only whether it arrived. Raises Temporary or Permanent."""
+    try:
+        answer = session(deadline).get(url)
+    except requests.RequestException as error:
+        raise translate(error, sent=False) from None
+    raise_for_status(answer.status_code, answer.headers, answer.text, sent=False)
+
+
 def raise_for_status(status: int, headers: Mapping[str, str], body: str, *, sent: bool) -> None:
     """Returns on 2xx, else raises what the status means."""
     if 200 <= status < 300:

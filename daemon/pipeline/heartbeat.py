@@ -7,8 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-import requests
-
 from daemon import http
 from daemon.errors import Failure
 from daemon.log import Once
@@ -32,9 +30,6 @@ class Heartbeat:
     name: str = "heartbeat"
     _due_at: datetime | None = field(default=None, init=False)
 
-    def __post_init__(self) -> None:
-        self._session = http.session(_DEADLINE.total_seconds())
-
     def step(self, now: datetime) -> Outcome:
         if self._due_at is None or now >= self._due_at:
             self._due_at = now + self.every
@@ -44,15 +39,8 @@ class Heartbeat:
 
     def _beat(self) -> None:
         try:
-            self.outside(self._call, _DEADLINE)
+            self.outside(lambda: http.call(self.url.reveal(), _DEADLINE.total_seconds()), _DEADLINE)
         except Failure as failure:
             self.once.broke(log, self.name, "the heartbeat does not arrive: %s", failure)
         else:
             self.once.recovered(log, self.name, "the heartbeat arrives again")
-
-    def _call(self) -> None:
-        try:
-            answer = self._session.get(self.url.reveal())
-        except requests.RequestException as error:
-            raise http.translate(error, sent=False) from None
-        http.raise_for_status(answer.status_code, answer.headers, answer.text, sent=False)

@@ -20,6 +20,8 @@ REGISTRY = re.compile(r"(?i)\b(?:pypi\.org|pythonhosted|index-url|find-links|dev
 """Where packages come from is a matter of the machine, never of the project."""
 SAYS_SO = {"Makefile", "tests/house/test_tree.py", "requirements.lock"}
 """The Makefile names the switches that keep such hosts out of the locks."""
+_SHORTEST_SENTENCE = 4
+"""Words of a name that says what holds."""
 
 
 def missing_halves(integrations: set[str], tests: set[str], pages: set[str]) -> list[str]:
@@ -47,10 +49,15 @@ def strangers(path: str, text: str) -> list[str]:
 
 
 def undocumented(path: Path, tree: ast.AST) -> list[str]:
-    """Tests that do not say in a sentence what holds."""
+    """Tests that do not say in a sentence what holds: by their name, or beneath it."""
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
     tests = [node for node in functions if node.name.startswith("test_")]
-    return [f"{path}:{test.lineno}: {test.name}" for test in tests if not (ast.get_docstring(test) or "").strip()]
+    return [f"{path}:{test.lineno}: {test.name}" for test in tests if not _says(test)]
+
+
+def _says(test: ast.FunctionDef) -> bool:
+    words = test.name.removeprefix("test_").split("_")
+    return len(words) >= _SHORTEST_SENTENCE or bool((ast.get_docstring(test) or "").strip())
 
 
 def broad(path: Path, tree: ast.AST) -> list[str]:
@@ -111,7 +118,7 @@ def test_nothing_is_left_for_later() -> None:
 
 
 def test_every_test_says_what_holds() -> None:
-    """In a sentence, beneath its name."""
+    """In a sentence, which its name is, or has beneath it."""
     found = [line for path in python("tests") for line in undocumented(path, parse(path))]
 
     assert "" == "\n".join(found)

@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -81,7 +81,7 @@ def _play(lab: Lab, daemon: _Child, screen: Screen, console: Console) -> None:
             daemon.keep_up()
             if console.is_terminal:
                 shown.update(screen.picture(lab.report(), daemon.last_lines()), refresh=True)
-            time.sleep(_LOOK_EVERY)
+            _pause()
 
 
 def _greet(console: Console, addresses: Mapping[str, str]) -> None:
@@ -123,7 +123,7 @@ class _Child:
         """`sign` is there once it can be talked to."""
         while not sign.exists():
             self.keep_up()
-            time.sleep(_LOOK_EVERY)
+            _pause()
 
     def keep_up(self) -> None:
         """Starts it again if it is dead. Raises ConfigError if it cannot run, or dies again and again."""
@@ -155,6 +155,10 @@ def _running(config: Path, environ: Mapping[str, str], log: Path) -> Iterator[_C
         yield child
     finally:
         child.stop()
+
+
+def _pause() -> None:
+    threading.Event().wait(_LOOK_EVERY)
 
 
 def _free(port: int) -> int:
