@@ -124,15 +124,12 @@ def _warning(goal: str, threshold: str, at: datetime) -> Line:
 
 def incident_list(connection: Connection) -> dict[str, Any]:
     found: list[Incident] = incidents.recent(connection, LONGEST_LIST)
-    count: dict[str, int] = dict(
-        connection.execute(
-            select(evidence.c.incident, func.count())
-            .where(evidence.c.incident.in_([one.id for one in found]))
-            .group_by(evidence.c.incident)
-        )
-        .tuples()
-        .all()
+    query = (
+        select(evidence.c.incident, func.count().label("many"))
+        .where(evidence.c.incident.in_([one.id for one in found]))
+        .group_by(evidence.c.incident)
     )
+    count = {row.incident: row.many for row in connection.execute(query)}
     return {"incidents": found, "evidence": count}
 
 
