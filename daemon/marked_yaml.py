@@ -54,6 +54,10 @@ class MarkedStr(str):
         made.mark = mark
         return made
 
+    def __getnewargs__(self) -> tuple[str, Mark]:
+        """A copy is marked as well."""
+        return str(self), self.mark
+
 
 class MarkedList(list[Any]):
     def __init__(self, mark: Mark) -> None:

@@ -1,4 +1,4 @@
-"""What comes with the program beside its code: `config.yaml`, `rules`, `policy`, `dashboards`."""
+"""What comes with the program beside its code: `config.yaml`, `rules`, `dashboards`."""
 
 from __future__ import annotations
 

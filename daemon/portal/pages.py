@@ -55,7 +55,7 @@ def _environment() -> Environment:
         loader=PackageLoader("daemon.portal", "templates"), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    filters = (words.when, words.relative, words.length, words.who, words.link, words.pretty)
+    filters = (words.when, words.relative, words.link, words.pretty)
     environment.filters |= {one.__name__: one for one in filters}
     return environment
 

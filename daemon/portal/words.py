@@ -188,7 +188,16 @@ def _moved(body: Mapping[str, Json]) -> str:
 
 
 def _defect(body: Mapping[str, Json]) -> str:
-    return f"filed defect {body.get('key')}" + (f", due {body['due']}" if body.get("due") else "")
+    return f"filed defect {body.get('key')}" + (f", due {_day(str(body['due']))}" if body.get("due") else "")
+
+
+def _day(iso: str) -> str:
+    """`Wed 25 Nov 12:36 UTC`; as it stands if it is no instant."""
+    try:
+        utc = datetime.fromisoformat(iso).astimezone(UTC)
+    except ValueError:
+        return iso
+    return f"{utc:%a} {utc.day} {utc:%b} {utc:%H:%M} UTC"
 
 
 def _acknowledged(body: Mapping[str, Json]) -> str:

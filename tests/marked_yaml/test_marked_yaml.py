@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from daemon.errors import ConfigError
-from daemon.marked_yaml import DEEPEST, LARGEST, Mark, load, mark_of, named, nearest, one_of, parse, plain
+from daemon.marked_yaml import DEEPEST, LARGEST, Mark, MarkedStr, load, mark_of, named, nearest, one_of, parse, plain
 
 
 def refusal(text: str) -> str:
@@ -196,3 +197,11 @@ def test_places_and_plain_values() -> None:
     assert (found["a"].mark, elsewhere) == (mark_of(found["a"], elsewhere), mark_of(found[1], elsewhere))
     assert {"a": ["x"], "1": 2} == plain(found)
     assert str is type(plain(found)["a"][0])
+
+
+def test_a_copy_of_a_marked_text_is_the_same_and_marked() -> None:
+    """`dataclasses.asdict` copies deeply."""
+    text = MarkedStr("sentry", Mark("config.yaml", 3, 5))
+
+    again = copy.deepcopy(text)
+    assert ("sentry", text.mark) == (again, again.mark)
