@@ -54,9 +54,8 @@ class MarkedStr(str):
         made.mark = mark
         return made
 
-    def __getnewargs__(self) -> tuple[str, Mark]:
-        """A copy is marked as well."""
-        return str(self), self.mark
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
 
 
 class MarkedList(list[Any]):
