@@ -104,7 +104,7 @@ def _operands(path: str, value: Json) -> tuple[Json, ...]:
         if isinstance(operand, dict | list):
             inner = next(iter(operand), "name") if isinstance(operand, dict) else "name"
             message = f"a field is compared with plain values, not {named(operand)}."
-            raise Mistake(message, f"Write '{path}.{inner}: …'.")
+            raise Mistake(message, f"Write '{path}{'|' if inner in MODIFIERS else '.'}{inner}: …'.")
     return tuple(operands)
 
 
