@@ -68,9 +68,11 @@ class Office:
         with self.store.write() as connection:
             commands.resolve(connection, self.terms, number, "person:asha", "It is mended.", self.store.now())
 
-    def defect(self, incident: str, url: str) -> None:
+    def defect(self, incident: str, url: str, due: str | None = None) -> None:
         with self.store.write() as connection:
-            commands.defect_filed(connection, self.terms, incident, {"key": "OPS-1", "url": url}, self.store.now())
+            commands.defect_filed(
+                connection, self.terms, incident, {"key": "OPS-1", "url": url, "due": due}, self.store.now()
+            )
 
     def delivered(self, state: str, *, receipt: dict[str, str] | None = None, reason: str | None = None) -> None:
         """What the outside made of every delivery so far."""

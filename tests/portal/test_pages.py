@@ -100,6 +100,15 @@ def test_what_is_among_ourselves_is_marked(office: Office, browser: Browser) -> 
     assert "internal note" in browser.read(f"/tickets/{number}")
 
 
+def test_a_defect_is_linked_and_says_when_it_is_due(office: Office, browser: Browser) -> None:
+    office.defect(office.incident(), "https://jira.example/OPS-1", due="2026-03-03T12:36:40Z")
+
+    page = browser.read("/tickets/1")
+
+    assert "filed defect OPS-1, due Tue 3 Mar 12:36 UTC" in page
+    assert '<a href="https://jira.example/OPS-1" rel="noreferrer">' in page
+
+
 def test_a_delivery_shows_its_receipt(office: Office, browser: Browser) -> None:
     number = office.ticket()
     office.delivered("done", receipt={"id": "Q1", "url": "https://pages.example/Q1", "state": "accepted"})
