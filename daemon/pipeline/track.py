@@ -68,15 +68,16 @@ class Track:
         incident = deliveries.incident_of(connection, self.role, fact.key)
         if incident is None:
             return
+        actor = f"person:{fact.actor or self.role}"
         taken = fact.kind is FactKind.ACKNOWLEDGED or (
             fact.kind is FactKind.RESOLVED and commands.is_open(connection, incident)
         )
         if taken:
             commands.page_acknowledged(
-                connection, self.terms(), incident, fact.actor, fact.at, fact.id, fact.kind.value, now
+                connection, self.terms(), incident, actor, fact.at, fact.id, fact.kind.value, now
             )
         elif fact.kind is FactKind.NOTED:
-            commands.note(connection, self.terms(), incident, fact.actor, fact.text, fact.at, fact.id, now)
+            commands.note(connection, self.terms(), incident, actor, fact.text, fact.at, fact.id, now)
 
     def _failed(self, connection: Connection, failure: Failure, now: datetime) -> None:
         self.metrics.request_failed(self.role, "feed", failure.reason)

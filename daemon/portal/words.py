@@ -201,8 +201,8 @@ def _day(iso: str) -> str:
 
 
 def _acknowledged(body: Mapping[str, Json]) -> str:
-    via = body.get("via")
-    return "acknowledged it" if via in (None, "desk") else f"acknowledged the page in {via}"
+    page = {"acknowledged": "acknowledged the page", "resolved": "resolved the page"}
+    return page.get(str(body.get("via")), "acknowledged it")
 
 
 _DETAILED: dict[EventKind, Callable[[Mapping[str, Json]], str]] = {

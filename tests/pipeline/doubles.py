@@ -164,7 +164,7 @@ class Heard:
     facts: list[Fact] = field(default_factory=list)
 
     def say(self, kind: FactKind, id: str, key: str, at: datetime, text: str = "") -> None:
-        self.facts.append(Fact(kind, id, key, at, actor="pagerduty:PXASHA1", text=text))
+        self.facts.append(Fact(kind, id, key, at, actor="asha", text=text))
 
     def poll(self, since: Cursor | None, now: datetime) -> Facts:
         facts, self.facts = tuple(self.facts), []

@@ -31,7 +31,7 @@ def test_an_acknowledged_page_answers_where_the_contract_says_so(world: World) -
     assert ("running", None) == (world.clock_of("response", 1)["state"], world.clock_of("response", 1)["stopped_at"])
     answered = world.clock_of("response", 2)
     assert ("stopped", NOON + 2 * MINUTE, None) == (answered["state"], answered["stopped_at"], answered["breached_at"])
-    assert ("pagerduty:PXASHA1", "acknowledged") == (world.log(2)[-1].actor, world.log(2)[-1].body["via"])
+    assert ("person:asha", "acknowledged") == (world.log(2)[-1].actor, world.log(2)[-1].body["via"])
 
 
 def test_a_fact_told_again_changes_nothing(world: World) -> None:
