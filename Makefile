@@ -5,7 +5,7 @@ STAMP := .venv/.installed
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--no-header --no-emit-index-url --no-emit-find-links pyproject.toml
 
-.PHONY: demo run test check bench docs lock
+.PHONY: demo run test sim check bench docs lock
 
 demo: $(STAMP)  ## the lab's vendors and the daemon together, live in this terminal; nothing leaves the machine
 	$(BIN)/heliograph demo
@@ -15,6 +15,9 @@ run: $(STAMP)  ## the daemon with ./config.yaml: watch-only until a vendor is sw
 
 test: $(STAMP)  ## every test
 	$(BIN)/python -m pytest -q
+
+sim: $(STAMP)  ## 4,000 simulated troubles: requests fail, answers get lost, processes die
+	$(BIN)/python -m tests.sim --seeds 4000
 
 check: $(STAMP)  ## lint, format, types, floors
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -1,0 +1,101 @@
+"""The simulation sees: with one safeguard taken away, it fails within a few seeds. So each safeguard is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from daemon.contract import Action
+from daemon.log import Once
+from daemon.model import Delivery, Receipt
+from daemon.worker import Step
+from tests.sim.campaign import first_broken
+from tests.sim.faults import CrashingStore
+from tests.sim.vendors import Tracker
+from tests.sim.world import World
+
+SEEDS = range(1_000, 1_040)
+
+
+class NoOverlap(World):
+    """Each scan begins where the last one ended."""
+
+    overlap = timedelta(0)
+
+
+class NoUniqueSignals(World):
+    """The database lets a signal be kept twice."""
+
+    def _new_store(self) -> CrashingStore:
+        store = super()._new_store()
+        with store._writing.begin() as connection:
+            (made,) = connection.execute(text("select sql from sqlite_master where name = 'signals'")).scalars()
+            if "UNIQUE" in made:
+                _drop_unique(connection, str(made))
+        return store
+
+
+def _drop_unique(connection: Any, made: str) -> None:
+    """SQLite cannot drop a table's constraint: the empty table is made anew without it."""
+    lines = [line.rstrip().rstrip(",") for line in made.splitlines()]
+    kept = [line for line in lines[1:-1] if "UNIQUE" not in line and line.strip()]
+    connection.execute(text("drop table signals"))
+    connection.execute(text(lines[0] + ",\n".join(kept) + ")"))
+
+
+@dataclass
+class Unstable:
+    """Each attempt under a key of its own, so that nobody can know it again."""
+
+    action: Any
+    attempts: int = 0
+
+    def probe(self) -> None: ...
+
+    def deliver(self, delivery: Delivery) -> Receipt:
+        self.attempts += 1
+        receipt: Receipt = self.action.deliver(replace(delivery, key=f"{delivery.key}#{self.attempts}"))
+        return receipt
+
+
+class UnstablePageKey(World):
+    def new_send(self, role: str, action: Action, holder: str, once: Once) -> Step:
+        return super().new_send(role, Unstable(action) if role == "page" else action, holder, once)
+
+
+@dataclass
+class Blind:
+    """Takes deliveries, and cannot be asked what became of one."""
+
+    action: Any
+
+    def probe(self) -> None: ...
+
+    def deliver(self, delivery: Delivery) -> Receipt:
+        receipt: Receipt = self.action.deliver(delivery)
+        return receipt
+
+
+class NoLookUpInJira(World):
+    def new_send(self, role: str, action: Action, holder: str, once: Once) -> Step:
+        return super().new_send(role, Blind(action) if isinstance(action, Tracker) else action, holder, once)
+
+
+BROKEN_BY: dict[type[World], Callable[[str], bool]] = {
+    NoOverlap: lambda told: "signal" in told,
+    NoUniqueSignals: lambda told: "is kept 2 times" in told or "is kept 3 times" in told,
+    UnstablePageKey: lambda told: "page" in told,
+    NoLookUpInJira: lambda told: "defect" in told and "is there 2 times" in told,
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN_BY, ids=lambda kind: kind.__name__)
+def test_without_this_safeguard_the_simulation_fails(kind: type[World]) -> None:
+    verdict = first_broken(SEEDS, kind)
+    assert verdict is not None, f"{kind.__name__} is never missed in {len(SEEDS)} seeds"
+    assert any(BROKEN_BY[kind](problem) for problem in verdict.problems), str(verdict)
