@@ -11,13 +11,14 @@ import pytest
 from sqlalchemy import text
 
 from daemon.contract import Action
+from daemon.errors import Ambiguous, Temporary
 from daemon.log import Once
-from daemon.model import Delivery, Receipt
+from daemon.model import Delivery, FactKind, Polarity, Receipt
 from daemon.worker import Step
-from tests.sim.campaign import first_broken
+from tests.sim.campaign import first_broken, folder
 from tests.sim.faults import CrashingStore
-from tests.sim.vendors import Tracker
-from tests.sim.world import World
+from tests.sim.vendors import Pager, Tracker, signal
+from tests.sim.world import MINUTE, NOON, SECOND, SOURCE, Worker, World
 
 SEEDS = range(1_000, 1_040)
 
@@ -86,11 +87,24 @@ class NoLookUpInJira(World):
         return super().new_send(role, Blind(action) if isinstance(action, Tracker) else action, holder, once)
 
 
+class NoOutbox(World):
+    """What is owed is kept in memory alone: it dies with the process. No later scan brings it up again, since its
+    signals are known already."""
+
+    def _crashed(self, worker: Worker, where: str) -> None:
+        on, self.faults.on = self.faults.on, False
+        with self.store.write() as connection:
+            connection.execute(text("delete from deliveries where state in ('pending', 'sending')"))
+        self.faults.on = on
+        super()._crashed(worker, where)
+
+
 BROKEN_BY: dict[type[World], Callable[[str], bool]] = {
     NoOverlap: lambda told: "signal" in told,
     NoUniqueSignals: lambda told: "is kept 2 times" in told or "is kept 3 times" in told,
     UnstablePageKey: lambda told: "page" in told,
     NoLookUpInJira: lambda told: "defect" in told and "is there 2 times" in told,
+    NoOutbox: lambda told: "nobody was paged" in told or "is there 0 times" in told,
 }
 
 
@@ -99,3 +113,51 @@ def test_without_this_safeguard_the_simulation_fails(kind: type[World]) -> None:
     verdict = first_broken(SEEDS, kind)
     assert verdict is not None, f"{kind.__name__} is never missed in {len(SEEDS)} seeds"
     assert any(BROKEN_BY[kind](problem) for problem in verdict.problems), str(verdict)
+
+
+class LosesTheFirstAnswer(Pager):
+    """The first request is processed and its answer lost; the next is told to wait a minute."""
+
+    requests = 0
+
+    def deliver(self, delivery: Delivery) -> Receipt:
+        if delivery.verb != "open":
+            return super().deliver(delivery)
+        self.requests += 1
+        if self.requests == 2:
+            raise Temporary("rate_limited", after=MINUTE)
+        receipt = super().deliver(delivery)
+        if self.requests == 1:
+            raise Ambiguous("answer lost")
+        return receipt
+
+
+class AnswerLost(World):
+    """One signal, whose page's answer is lost; half a minute later somebody resolves the page."""
+
+    pager_type = LosesTheFirstAnswer
+
+    def _plan_trouble(self) -> None:
+        self.watcher.show(signal(SOURCE, 1, "a", "fatal", NOON, Polarity.BROKEN), NOON)
+        self._plan(NOON + 30 * SECOND, self._resolve_the_page, "somebody resolves the page")
+
+    def _resolve_the_page(self) -> None:
+        (page,) = self.pager.pages
+        self.pager.person(page, FactKind.RESOLVED)
+
+
+class AnswerLostAndNoLookUp(AnswerLost):
+    def new_send(self, role: str, action: Action, holder: str, once: Once) -> Step:
+        return super().new_send(role, Blind(action) if isinstance(action, Pager) else action, holder, once)
+
+
+@pytest.mark.parametrize(("pages", "kind"), [(1, AnswerLost), (2, AnswerLostAndNoLookUp)])
+def test_only_the_look_up_keeps_a_page_from_being_doubled_once_a_person_resolved_it(
+    pages: int, kind: type[World]
+) -> None:
+    with folder() as within:
+        world = kind(1, within)
+        world.run_without_faults(5 * MINUTE)
+        found = [page for page in world.pager.pages if page.key.startswith("hg:")]
+        world.close()
+    assert pages == len(found)
