@@ -39,8 +39,10 @@ def sift(engine: Engine, batch: Iterable[Signal], keep_all: bool = False) -> tup
 
 def detect(connection: Connection, detection: Detection, wanted: Sequence[Wanted], now: datetime) -> int:
     """Keeps what is new and lets it open, join, clear. How many were new."""
-    new = 0
+    new = signals.keep_many(connection, [each.signal for each in wanted if not each.matches], now)
     for each in wanted:
+        if not each.matches:
+            continue
         row = signals.keep(connection, each.signal, now)
         if row is None:
             continue
