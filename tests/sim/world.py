@@ -223,12 +223,18 @@ class World:
             worker.due[step.name] = max(outcome.until or now + _LONGEST_NAP, now + SECOND)
         else:
             self.tell(f"{worker.holder} {step.name}")
-            self._wake()
+            self._wake(step.name.rpartition(":")[0] if step.name.startswith("send") else "")
 
-    def _wake(self) -> None:
-        """Something was recorded: what does not wait for a turn of its own looks again."""
+    def _wake(self, sent: str = "") -> None:
+        """Something was recorded: what does not wait for a turn of its own looks again; of senders, after something
+        was `sent`, those of that role."""
+        waiting = ("collect", "track", "send") if sent else ("collect", "track")
         for worker in self.workers:
-            worker.due = {name: due for name, due in worker.due.items() if name.startswith(("collect", "track"))}
+            worker.due = {
+                name: due
+                for name, due in worker.due.items()
+                if name.startswith(waiting) and not (sent and name.startswith(sent))
+            }
 
     # crashes
 
