@@ -95,13 +95,13 @@ class Collect:
             self._record(connection, got, at)
             counted.extend(got.unwanted)
 
-        outcome = self.turn.step(now, lambda cursor: self._poll(cursor, now), record, self._failed)
+        outcome = self.turn.step(now, self._poll, record, self._failed)
         self.sifted_out.remember(counted)  # only here is it committed
         return outcome
 
-    def _poll(self, cursor: Cursor | None, now: datetime) -> _Sifted:
+    def _poll(self, cursor: Cursor | None, as_of: datetime) -> _Sifted:
         with self.metrics.polled(self.turn.name):
-            batch = self.outside(lambda: self.source.poll(cursor, now), DEADLINE)
+            batch = self.outside(lambda: self.source.poll(cursor, as_of), DEADLINE)
         engine = self.engine()
         return _Sifted(batch, *detect.sift(engine, self.sifted_out.unknown(engine, batch.signals), self.keep_all))
 

@@ -52,11 +52,11 @@ class Track:
         return f"track:{self.role}"
 
     def step(self, now: datetime) -> Outcome:
-        return self.turn.step(now, lambda cursor: self._poll(cursor, now), self._record, self._failed)
+        return self.turn.step(now, self._poll, self._record, self._failed)
 
-    def _poll(self, cursor: Cursor | None, now: datetime) -> _Brought:
+    def _poll(self, cursor: Cursor | None, as_of: datetime) -> _Brought:
         with self.metrics.requested(self.role, "feed"):
-            return _Brought(self.outside(lambda: self.feed.poll(cursor, now), DEADLINE))
+            return _Brought(self.outside(lambda: self.feed.poll(cursor, as_of), DEADLINE))
 
     def _record(self, connection: Connection, got: _Brought, now: datetime) -> None:
         for fact in got.facts.facts:

@@ -57,7 +57,7 @@ class Turn:
     def step(
         self,
         now: datetime,
-        poll: Callable[[Cursor | None], Got],
+        poll: Callable[[Cursor | None, datetime], Got],
         record: Callable[[Connection, Got, datetime], None],
         failed: Callable[[Connection, Failure, datetime], None],
     ) -> Outcome:
@@ -71,7 +71,7 @@ class Turn:
             if claimed is None:
                 return Idle(polls.due_at(connection, self.name))
         try:
-            got = poll(claimed.cursor)
+            got = poll(claimed.cursor, claimed.as_of)
         except Failure as failure:
             self._fail(claimed, failure, failed)
         else:

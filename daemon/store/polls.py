@@ -19,6 +19,9 @@ class Poll:
     name: str
     cursor: Cursor
     failures: int
+    as_of: datetime
+    """Up to when is read: now. For as long as nothing was ever read it is when that was first tried, so that what
+    happens while a new source fails from the start is not passed over."""
 
 
 def declare(connection: Connection, name: str, now: datetime) -> None:
@@ -39,9 +42,12 @@ def claim(connection: Connection, name: str, holder: str, now: datetime, lease: 
         .where(polls.c.name == name, polls.c.due_at <= now)
         .where(or_(polls.c.lease_until.is_(None), polls.c.lease_until <= now))
         .values(holder=holder, lease_until=now + lease)
-        .returning(polls.c.cursor, polls.c.failures)
+        .returning(polls.c.cursor, polls.c.failures, polls.c.failing_since, polls.c.due_at)
     ).one_or_none()
-    return None if taken is None else Poll(name, taken.cursor, taken.failures)
+    if taken is None:
+        return None
+    first_tried = min(taken.failing_since or taken.due_at, now)
+    return Poll(name, taken.cursor, taken.failures, first_tried if taken.cursor is None else now)
 
 
 def holds(connection: Connection, name: str, holder: str, now: datetime) -> bool:
@@ -84,7 +90,8 @@ def count(connection: Connection, name: str, signals: int, unwanted: int) -> Non
 
 def fail(connection: Connection, name: str, reason: str, now: datetime, due: datetime) -> None:
     """Records a poll that failed. The cursor stays."""
-    row = connection.execute(select(polls.c.failing_since).where(polls.c.name == name)).one()
+    row = connection.execute(select(polls).where(polls.c.name == name)).one()
+    since = row.failing_since or (min(row.due_at, now) if row.cursor is None else now)
     connection.execute(
         update(polls)
         .where(polls.c.name == name)
@@ -94,7 +101,7 @@ def fail(connection: Connection, name: str, reason: str, now: datetime, due: dat
             lease_until=None,
             reason=reason,
             failures=polls.c.failures + 1,
-            failing_since=row.failing_since or now,
+            failing_since=since,
         )
     )
 

@@ -169,10 +169,6 @@ class World:
     # the run
 
     def run(self) -> None:
-        # What happened before the first scan that succeeded is not promised: a daemon's first one does.
-        self.faults.on = False
-        self._work()
-        self.faults.on = True
         self._until(NOON + TROUBLE)
         self.faults.on = False
         self.tell("faults stop")

@@ -61,11 +61,11 @@ def test_a_watermark_neither_falls_nor_passes_now(store: Store, said: int | None
 def test_a_failing_source_has_no_watermark(store: Store) -> None:
     """Nothing is quiet while nobody looks; when it answers again, it has one again."""
     with store.write() as connection:
-        polls.advance(connection, "sentry", None, START, START, START)
+        polls.advance(connection, "sentry", {"page": 1}, START, START, START)
         polls.fail(connection, "sentry", "timeout", START + LEASE, START)
         polls.fail(connection, "sentry", "timeout", START + 2 * LEASE, START)
         failing, since = polls.watermarks(connection), polls.failing_since(connection, "sentry")
-        polls.advance(connection, "sentry", None, None, START, START)
+        polls.advance(connection, "sentry", {"page": 1}, None, START, START)
         after = polls.watermarks(connection)
 
     assert ({"sentry": None}, START + LEASE, {"sentry": START}) == (failing, since, after)
@@ -79,3 +79,16 @@ def test_a_lease_that_ended_is_not_held(store: Store) -> None:
         held = [polls.holds(connection, "sentry", who, START + after) for who, after in asked]
 
     assert [True, False, False] == held
+
+
+def test_while_nothing_was_ever_read_it_is_read_from_the_first_try(store: Store) -> None:
+    """What happens while a new source fails from the start is not passed over."""
+    with store.write() as connection:
+        polls.declare(connection, "new", START)
+        first = polls.claim(connection, "new", "a", START, LEASE)
+        polls.fail(connection, "new", "auth", START, START + LEASE)
+        later = polls.claim(connection, "new", "a", START + LEASE, LEASE)
+        polls.advance(connection, "new", {"at": 1}, None, START + LEASE, START + LEASE)
+        known = polls.claim(connection, "new", "a", START + 2 * LEASE, LEASE)
+
+    assert [START, START, START + 2 * LEASE] == [one.as_of for one in (first, later, known) if one]
