@@ -11,12 +11,12 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, and_, exists, func, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, exists, func, or_, select, update
 
 from daemon.model import Delivery, Json, Receipt
 from daemon.store import rows
 from daemon.store.engine import insert_new
-from daemon.store.schema import deliveries
+from daemon.store.schema import Instant, deliveries
 
 _WAITING = ("pending", "sending")
 
@@ -65,7 +65,7 @@ def claim(connection: Connection, role: str, holder: str, now: datetime, lease: 
     What an earlier holder let lapse is doubtful: it may have been sent. The row that this commits is the durable
     "about to send".
     """
-    row = connection.execute(_next(role, now)).one_or_none()
+    row = connection.execute(_NEXT, {"of_role": role, "now": now}).one_or_none()
     if row is None:
         return None
     taken = connection.execute(
@@ -84,7 +84,7 @@ def claim(connection: Connection, role: str, holder: str, now: datetime, lease: 
     )  # fmt: skip
 
 
-def _next(role: str, now: datetime) -> Any:
+def _next() -> Any:
     earlier = deliveries.alias("earlier")
     blocked = exists().where(
         earlier.c.role == deliveries.c.role,
@@ -93,15 +93,19 @@ def _next(role: str, now: datetime) -> Any:
         earlier.c.state.in_(_WAITING),
     )
     free = or_(
-        and_(deliveries.c.state == "pending", deliveries.c.due_at <= now),
-        and_(deliveries.c.state == "sending", deliveries.c.lease_until <= now),
+        and_(deliveries.c.state == "pending", deliveries.c.due_at <= bindparam("now", type_=Instant)),
+        and_(deliveries.c.state == "sending", deliveries.c.lease_until <= bindparam("now", type_=Instant)),
     )
     return (
         select(deliveries)
-        .where(deliveries.c.role == role, deliveries.c.state.in_(_WAITING), free, ~blocked)
+        .where(deliveries.c.role == bindparam("of_role"), deliveries.c.state.in_(_WAITING), free, ~blocked)
         .order_by(deliveries.c.severity, deliveries.c.id)
         .limit(1)
     )
+
+
+_NEXT = _next()
+"""Built once: senders ask often."""
 
 
 def next_due(connection: Connection, role: str) -> datetime | None:
