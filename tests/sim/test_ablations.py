@@ -104,7 +104,7 @@ BROKEN_BY: dict[type[World], Callable[[str], bool]] = {
     NoUniqueSignals: lambda told: "is kept 2 times" in told or "is kept 3 times" in told,
     UnstablePageKey: lambda told: "page" in told,
     NoLookUpInJira: lambda told: "defect" in told and "is there 2 times" in told,
-    NoOutbox: lambda told: "nobody was paged" in told or "is there 0 times" in told,
+    NoOutbox: lambda told: "page" in told or "is there 0 times" in told,
 }
 
 

@@ -192,6 +192,9 @@ class World:
             self._play_plans()
             self._work()
             self.clock.tell(min(end, max(self._next(), self.clock.now() + SECOND)))
+        for worker in self.workers:
+            worker.due.clear()
+        self._work()  # what is due at the very end too
 
     def _next(self) -> datetime:
         dues = [due for worker in self.workers for due in worker.due.values()]
