@@ -74,10 +74,15 @@ def settle(connection: Connection, terms: Terms, ticket: Ticket, now: datetime) 
     new = 0
     for clock in readings:
         _count(connection, ticket, clock, now)
-        for threshold in clock.thresholds:
-            if threshold.at is not None and threshold.at <= now:
-                new += _warn(connection, terms, ticket, clock, threshold, now)
+        for threshold in _come_due(clock, now):
+            new += _warn(connection, terms, ticket, clock, threshold, now)
     return new
+
+
+def _come_due(clock: Clock, now: datetime) -> list[Threshold]:
+    """In the order of their instants, however late we look."""
+    instants = [(one.at, one) for one in clock.thresholds if one.at is not None and one.at <= now]
+    return [threshold for _, threshold in sorted(instants, key=lambda pair: pair[0])]
 
 
 def _count(connection: Connection, ticket: Ticket, clock: Clock, now: datetime) -> None:

@@ -63,7 +63,7 @@ def test_a_breach_is_decided_once_and_pages(world: World) -> None:
     assert [("response", "breach", NOON + 15 * MINUTE), ("response", "decision", NOON + 15 * MINUTE)] == [
         (row["goal"], row["kind"], row["at"]) for row in world.rows("decisions")
     ]
-    assert ["w:1:response:1:1:50%", "w:1:response:1:1:breach"] == sorted(warned(world))
+    assert ["w:1:response:1:1:50%", "w:1:response:1:1:breach"] == warned(world)
     assert ["hg:<id>:1", "w:1:response:1:1:breach"] == [key for _, key, _ in world.deliveries()]
 
 
