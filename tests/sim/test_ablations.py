@@ -99,12 +99,19 @@ class NoOutbox(World):
         super()._crashed(worker, where)
 
 
+class NeitherOutboxNorOverlap(NoOutbox):
+    """What dies with the process is neither owed nor read again."""
+
+    overlap = timedelta(0)
+
+
 BROKEN_BY: dict[type[World], Callable[[str], bool]] = {
     NoOverlap: lambda told: "signal" in told,
     NoUniqueSignals: lambda told: "is kept 2 times" in told or "is kept 3 times" in told,
     UnstablePageKey: lambda told: "page" in told,
     NoLookUpInJira: lambda told: "defect" in told and "is there 2 times" in told,
     NoOutbox: lambda told: "page" in told or "is there 0 times" in told,
+    NeitherOutboxNorOverlap: lambda told: "signal" in told or "is there 0 times" in told,
 }
 
 
