@@ -9,9 +9,8 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
+from daemon.cli import WRONG
 from daemon.errors import ConfigError
-
-_WRONG = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = getattr(command, options.function)(options)
     except ConfigError as error:
         print(error, file=sys.stderr)
-        return _WRONG
+        return WRONG
     except KeyboardInterrupt:
         return 130
     return code

@@ -39,7 +39,7 @@ class Lab:
         recorded: Path | None = None,
         ports: Mapping[str, int] | None = None,
     ) -> None:
-        """`ports`: of vendors by name; the others get any. Raises StoryError, or FileNotFoundError for `recorded`."""
+        """`ports`: of vendors by name; the others get any. Raises StoryError if nothing can be played."""
         self.now = now
         self.pagerduty, self.jira, self.hook, self.cloudtrail = PagerDuty(now), Jira(now), Hook(now), CloudTrail(now)
         self.vendors: dict[str, Vendor] = {
@@ -50,7 +50,7 @@ class Lab:
             "jira": self.jira,
             "hook": self.hook,
         }
-        self.recorded: Recorded | None = load(recorded) if recorded else None
+        self.recorded = _recorded(recorded) if recorded else None
         self._play = Play(now, self.vendors, self._story(story))
         self._servers = {name: Server(vendor, (ports or {}).get(name, 0)) for name, vendor in self.vendors.items()}
         self._open = ExitStack()
@@ -142,3 +142,10 @@ class Lab:
         sent = len({one.id for one in self.cloudtrail.sent})
         read_in = len(report["signals"]) + report["unwanted"]
         return [] if read_in == sent else [f"all {sent} records are read, {read_in} were"]
+
+
+def _recorded(folder: Path) -> Recorded:
+    try:
+        return load(folder)
+    except FileNotFoundError as error:
+        raise StoryError(str(error)) from None

@@ -20,6 +20,7 @@ _DOES = {
     "datadog": ("monitor", "recover", "delete", "event"),
     "cloudtrail": ("event", "expire_tokens"),
     "pagerduty": ("acknowledge", "resolve", "annotate"),
+    "desk": ("acknowledge", "reply", "resolve", "close"),
     "jira": ("transition", "close", "comment"),
 }
 
@@ -40,8 +41,8 @@ class Play:
             self._expect_known(act)
 
     def _expect_known(self, act: Act) -> None:
-        does = (*_DOES.get(act.who, ()), "fault", "mend") if act.who in self._vendors else ()
-        if act.who != "desk" and act.does not in does:
+        does = (*_DOES.get(act.who, ()), *(("fault", "mend") if act.who in self._vendors else ()))
+        if act.does not in does:
             raise StoryError(f"{act}: nobody does that; {act.who or 'one'} does: {', '.join(does) or 'nothing'}")
 
     def begin(self) -> None:

@@ -30,7 +30,7 @@ from lab.server import Json
 OUTCOMES = ("signals", "incidents", "tickets", "deliveries", "pages", "defects", "warnings", "breaches", "posts")
 """What can be expected: the lists of a report."""
 
-_TIMES = ("opened_at", "created_at", "recorded_at", "decided_at", "due_at", "at")
+_TIMES = ("opened_at", "created_at", "recorded_at", "due_at", "at")
 """Where the things of a report say when they came to be."""
 
 _PARTS = frozenset({"title", "lasts", "acts", "expect"})
@@ -101,7 +101,7 @@ def read(path: Path) -> Story:
         return Story(str(whole.get("title", path.stem)), length(whole["lasts"]), acts, expected)
     except KeyError as error:
         raise StoryError(f"'{error.args[0]}' is missing") from None
-    except (OSError, ValueError, yaml.YAMLError) as error:
+    except (OSError, TypeError, ValueError, yaml.YAMLError) as error:
         raise StoryError(str(error)) from None
 
 
@@ -125,8 +125,10 @@ def _expectation(number: int, entry: Json) -> Expectation:
     names = [name for name in entry if name not in ("times", "within")] if isinstance(entry, dict) else []
     if len(names) != 1 or names[0] not in OUTCOMES or not isinstance(entry[names[0]], dict):
         raise ValueError(f"expectation {number} is not of one of {', '.join(OUTCOMES)}: {{field: value, …}}")
-    within = entry.get("within")
-    return Expectation(names[0], entry[names[0]], entry.get("times"), None if within is None else length(within))
+    within, times = entry.get("within"), entry.get("times")
+    if times is not None and not isinstance(times, int):
+        raise ValueError(f"expectation {number}: '{times}' is no number of times")
+    return Expectation(names[0], entry[names[0]], times, None if within is None else length(within))
 
 
 def _came_by(one: Mapping[str, Json], instant: datetime) -> bool:

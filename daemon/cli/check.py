@@ -6,7 +6,6 @@ import argparse
 import ctypes
 import json
 import os
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass
@@ -15,11 +14,13 @@ from functools import partial
 from typing import Literal
 
 from rich.console import Console
-from rich.table import Table
+from rich.text import Text
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from daemon import app
+from daemon.cli import WRONG
+from daemon.cli.show import show
 from daemon.cli.where import config_file
 from daemon.clock import SystemClock
 from daemon.errors import ConfigError, Failure
@@ -28,7 +29,6 @@ from daemon.secret import redact
 from daemon.store.engine import Store
 from daemon.worker import Bounded, Outside
 
-_WRONG = 2
 _PATIENCE = timedelta(seconds=25)
 _SKEW = timedelta(seconds=2)
 """How far two clocks may be apart before deadlines are not to be trusted."""
@@ -39,11 +39,14 @@ _UNSYNCHRONISED = 5
 _TIMEX_BYTES = 512
 """More than adjtimex(2) writes on any architecture."""
 
-_PIPED_WIDTH = 200
-"""Columns of a table that no terminal shows."""
+_COLUMNS = ("part", "name", "state", "says")
 
 State = Literal["well", "unsure", "failed"]
-_MARKS: dict[State, str] = {"well": "[green]✓ well[/]", "unsure": "[yellow]? unsure[/]", "failed": "[red]✗ failed[/]"}
+_MARKS: dict[State, tuple[str, str]] = {
+    "well": ("✓ well", "green"),
+    "unsure": ("? unsure", "yellow"),
+    "failed": ("✗ failed", "red"),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ def check(options: argparse.Namespace) -> int:
     """0 if it can be used, 2 if not; nothing is called."""
     setup = _read(options)
     if setup is None:
-        return _WRONG
+        return WRONG
     config, found = setup.config, warnings(setup.rules)
     if options.json:
         print(json.dumps(_as_json(setup, [asdict(warning) for warning in found]), indent=2))
@@ -78,7 +81,7 @@ def doctor(options: argparse.Namespace) -> int:
     """0 if all is well, 1 if something does not answer, 2 if the configuration cannot be used."""
     setup = _read(options)
     if setup is None:
-        return _WRONG
+        return WRONG
     console = Console(stderr=True)
     found: list[Finding] = []
     outside = Bounded()
@@ -89,7 +92,7 @@ def doctor(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps([asdict(one) for one in found], indent=2))
     else:
-        _show(found)
+        show(_COLUMNS, [(one.part, one.name, Text(*_MARKS[one.state]), one.says) for one in found])
     return 1 if any(one.state == "failed" for one in found) else 0
 
 
@@ -163,10 +166,3 @@ def _clock(store: Store) -> Answer:
     if state == _UNSYNCHRONISED:
         return "unsure", f"{ours:%Y-%m-%d %H:%M:%S} UTC; the kernel does not know of anything that keeps it right"
     return "well", f"{ours:%Y-%m-%d %H:%M:%S} UTC, kept right"
-
-
-def _show(found: list[Finding]) -> None:
-    table = Table("part", "name", "state", "says", box=None, header_style="dim")
-    for one in found:
-        table.add_row(one.part, one.name, _MARKS[one.state], one.says)
-    Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH).print(table)

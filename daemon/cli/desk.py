@@ -14,12 +14,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
 from daemon import app
+from daemon.cli.show import plain, show
 from daemon.cli.where import config_file
 from daemon.clock import SystemClock
 from daemon.desk.commands import Refused
@@ -30,9 +29,6 @@ from daemon.portal.local import ON_INCIDENT, ON_TICKET, Said
 from daemon.secret import Secret
 from daemon.store import incidents, tickets
 from daemon.store.engine import Store
-
-_PIPED_WIDTH = 200
-"""Columns of a table that no terminal shows."""
 
 
 def list_tickets(options: argparse.Namespace) -> int:
@@ -65,7 +61,7 @@ def act(options: argparse.Namespace) -> int:
         print(reason, file=sys.stderr)
         return 1
     for one in changed:
-        print(f"ticket {one['id']} of {one['client']} is {one['state']}: {one['title']}")
+        print(plain(f"ticket {one['id']} of {one['client']} is {one['state']}: {one['title']}"))
     return 0
 
 
@@ -137,10 +133,7 @@ def _show(title: str, rows: list[dict[str, Json]], options: argparse.Namespace) 
     if not rows:
         print(f"no {title.lower()}")
         return
-    table = Table(*rows[0], title=title, title_justify="left", box=None)
-    for row in rows:
-        table.add_row(*(_cell(value) for value in row.values()))
-    Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH).print(table)
+    show(rows[0], [[_cell(value) for value in row.values()] for row in rows], title)
 
 
 def _cell(value: Json) -> str:

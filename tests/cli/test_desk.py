@@ -106,3 +106,14 @@ def test_a_number_that_is_none_is_refused(daemon: app.Daemon, capsys: pytest.Cap
 
     assert (1, "'first' is no ticket's number\n") == told(capsys, "ticket", "acknowledge", "first")
     assert not (folder / "heliograph.db.sock").exists()
+
+
+def test_a_title_is_text_and_steers_no_terminal(daemon: app.Daemon, capsys: pytest.CaptureFixture[str]) -> None:
+    """Datadog's own titles begin with a bracket."""
+    down(daemon, "[Triggered on {host:web}] \x1b]0;owned\x07 [/red]")
+
+    code, said = told(capsys, "ticket", "list")
+    assert 0 == code
+    assert "[Triggered on {host:web}]" in said
+    assert "[/red]" in said
+    assert "\x1b" not in said

@@ -18,6 +18,7 @@ from rich.console import Console
 from daemon import app
 from daemon.cli.demo.stage import conclude, environment, open_lab, ticket_titled
 from daemon.clock import SystemClock, ToldClock
+from daemon.desk.commands import Refused
 from daemon.portal.local import ON_TICKET, Said
 from daemon.worker import Step, directly, until_idle
 from lab import Lab
@@ -63,7 +64,10 @@ def _desk(daemon: app.Daemon) -> Callable[[str, dict[str, Any]], None]:
         title, now = arguments.pop("ticket"), daemon.store.now()
         with daemon.store.write() as connection:
             number = ticket_titled(connection, title)
-            ON_TICKET[command](connection, daemon.setup.terms, number, Said(**arguments), now)
+            try:
+                ON_TICKET[command](connection, daemon.setup.terms, number, Said(**arguments), now)
+            except Refused as reason:
+                raise LookupError(str(reason)) from None
 
     return act
 

@@ -21,6 +21,7 @@ from rich.console import Console
 from rich.live import Live
 
 from daemon import app
+from daemon.cli import WRONG
 from daemon.cli.demo.screen import Screen
 from daemon.cli.demo.stage import conclude, environment, open_lab, ticket_titled
 from daemon.cli.desk import perform
@@ -33,9 +34,6 @@ from lab import Lab
 
 _LOOK_EVERY = 0.25
 """Seconds between two looks at daemon and lab."""
-
-_WRONG = 2
-"""How the daemon ends when its configuration is wrong."""
 
 _STARTS = 10
 """How often it is started again before we say that it cannot run."""
@@ -130,7 +128,7 @@ class _Child:
         code = self._process.poll()
         if code is None:
             return
-        if code == _WRONG or self._starts > _STARTS:
+        if code == WRONG or self._starts > _STARTS:
             raise ConfigError([Problem("heliograph run", 0, "\n".join(self.last_lines()))])
         with self._log.open("a") as log:
             log.write(f"the daemon's process ended with {code}; starting it again\n")

@@ -14,6 +14,7 @@ from rich.text import Text
 from sqlalchemy.exc import OperationalError
 
 from daemon.cli.outcome import outcome
+from daemon.cli.show import plain
 from daemon.portal.views import TicketRow, ticket_rows
 from daemon.portal.words import Bar
 from daemon.sla.policy import Policy
@@ -45,10 +46,10 @@ class Screen:
                 found = outcome(connection)
                 rows = ticket_rows(connection, self.policy, tickets.recent(connection), now)
         except OperationalError:  # no tables yet: the daemon has just been started
-            return Group(self._head(now), *log)
+            return Group(self._head(now), *map(plain, log))
         return Group(
             self._head(now), _signals(found, lab), _incidents(found), _pages(lab), _defects(lab), _clocks(rows),
-            Text("\n".join(log), style="dim", no_wrap=True),
+            *(Text.assemble((plain(line).plain, "dim"), no_wrap=True) for line in log),
         )  # fmt: skip
 
     def _head(self, now: datetime) -> RenderableType:
@@ -115,7 +116,7 @@ def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) ->
         column.no_wrap = True
     table.columns[-1].ratio = 1  # what is too long is cut there
     for row in list(rows)[-_ROWS:]:
-        table.add_row(*row)
+        table.add_row(*map(plain, row))
     return table
 
 

@@ -33,13 +33,13 @@ def open_lab(
     story = None if options.cloudtrail else options.story
     try:
         lab = Lab(now, story=story, recorded=options.cloudtrail, ports=ports)
-    except (StoryError, FileNotFoundError) as error:
-        raise ConfigError([Problem(str(story or options.cloudtrail), 0, f"{error}.")]) from None
-    lab.start()
-    try:
-        yield lab
-    finally:
-        lab.stop()
+        lab.start()
+        try:
+            yield lab
+        finally:
+            lab.stop()
+    except StoryError as error:
+        raise ConfigError([Problem(str(story or options.cloudtrail or "the story"), 0, f"{error}.")]) from None
 
 
 def environment(lab: Lab, folder: Path, portal: str = _ANYWHERE, metrics: str = _ANYWHERE) -> dict[str, str]:
