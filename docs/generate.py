@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from importlib import import_module
+from inspect import get_annotations
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +55,9 @@ def table(model: type[BaseModel]) -> str:
 
 def rows(model: type[BaseModel]) -> Iterator[str]:
     schema = model.model_json_schema(mode="validation", by_alias=True)
-    for name, field in model.model_fields.items():
+    own = (name for name in get_annotations(model) if name in model.model_fields)
+    for name in dict.fromkeys([*own, *model.model_fields]):  # what it inherits comes last
+        field = model.model_fields[name]
         key = field.alias or name
         shape = schema["properties"][key]
         kind = takes(shape, schema)

@@ -12,13 +12,13 @@ from tests.house.tree import ROOT, imports, parse, python
 INTEGRATIONS_MAY = {"contract", "model", "http", "errors", "secret"}
 
 VENDORS = {
-    "boto3": "cloudtrail",
-    "botocore": "cloudtrail",
+    "boto3": "_aws",
+    "botocore": "_aws",
     "datadog_api_client": "datadog",
     "jira": "jira",
     "pdpyras": "pagerduty",
 }
-"""A vendor's library → the one integration that may import it."""
+"""A vendor's library → the one file of integrations/ that may import it."""
 
 
 def above(tree: ast.AST) -> list[str]:
@@ -55,7 +55,8 @@ def test_every_file_imports_lower_floors_only() -> None:
 
 
 def test_the_floors_can_fail(tmp_path: Path) -> None:
-    """A model that imports the pipeline is caught by the very contracts that we ship."""
+    """A model that imports the pipeline, and an integration that takes what is another vendor's, are caught by the
+    very contracts that we ship."""
     for package in ("daemon", "integrations", "lab"):
         (tmp_path / package).mkdir()
         (tmp_path / package / "__init__.py").touch()
@@ -65,10 +66,13 @@ def test_the_floors_can_fail(tmp_path: Path) -> None:
     for name in ("__init__", "demo"):
         (tmp_path / "daemon" / "cli" / f"{name}.py").touch()
     (tmp_path / "daemon" / "model.py").write_text("import daemon.pipeline\n")
+    (tmp_path / "integrations" / "_aws.py").touch()
+    (tmp_path / "integrations" / "sentry.py").write_text("import integrations._aws\n")
 
     result = lint(cwd=tmp_path, config=ROOT / "pyproject.toml")
 
     assert "daemon.model -> daemon.pipeline" in result.stdout
+    assert "integrations.sentry -> integrations._aws" in result.stdout
     assert 1 == result.returncode
 
 

@@ -37,7 +37,8 @@ def missing_halves(integrations: set[str], tests: set[str], pages: set[str]) -> 
 
 def names(folder: str, prefix: str, suffix: str) -> set[str]:
     files = [path for path in tracked(folder) if path.parent == Path(folder) and path.name.startswith(prefix)]
-    return {path.name[len(prefix) : -len(suffix)] for path in files if path.suffix == suffix} - {"__init__"}
+    found = {path.name[len(prefix) : -len(suffix)] for path in files if path.suffix == suffix}
+    return {name for name in found if not name.startswith("_")}  # no integration: what those of one vendor share
 
 
 def strangers(path: str, text: str) -> list[str]:
