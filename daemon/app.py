@@ -28,7 +28,7 @@ from daemon.clock import Clock
 from daemon.collector import Collector
 from daemon.config import load as configuration
 from daemon.config.schema import ActionEntry, Config, SourceEntry
-from daemon.contract import Action, Feed, Pushed, Settings, Source
+from daemon.contract import Action, Feed, Pushed, Recording, Settings, Source
 from daemon.desk.terms import TICKET, Terms
 from daemon.errors import ConfigError, Problem
 from daemon.log import Once
@@ -69,14 +69,21 @@ class Kinds:
 
     def recovering(self) -> frozenset[str]:
         """Source types whose signals say when an object has recovered."""
-        return frozenset(name for name, module in self._modules() if getattr(module, "RECOVERS", False))
+        return frozenset(name for name, module in self.modules() if getattr(module, "RECOVERS", False))
 
     def _settings(self, attribute: str) -> dict[str, type[Settings]]:
-        return {name: getattr(module, attribute) for name, module in self._modules() if hasattr(module, attribute)}
+        return {name: getattr(module, attribute) for name, module in self.modules() if hasattr(module, attribute)}
 
-    def _modules(self) -> Iterator[tuple[str, ModuleType]]:
+    def modules(self) -> Iterator[tuple[str, ModuleType]]:
         for found in pkgutil.iter_modules(integrations.__path__):
             yield found.name, integration(found.name)
+
+
+def recordings() -> Mapping[str, Recording]:
+    """By source type, what reads recordings of that vendor. The one that knows a document for its own answers: in this
+    order, for a webhook's body may look like anything."""
+    readers = {name: module for name, module in Kinds().modules() if hasattr(module, "recorded")}
+    return {name: Recording(one.recorded, getattr(one, "recorded_lines", None)) for name, one in readers.items()}
 
 
 def integration(type: str) -> ModuleType:

@@ -5,6 +5,9 @@ That file defines, by these fixed names, what it can be (nothing is inherited bu
     SourceSettings(Settings), source(name: str, settings: SourceSettings) -> Source
     ActionSettings(Settings), action(settings: ActionSettings) -> Action
     feed(settings: ActionSettings) -> Feed            if something comes back
+    recorded(name: str, document: Json) -> Iterable[Signal | Unreadable] | None
+    recorded_lines(name: str, lines: Iterable[str]) -> Iterable[Signal | Unreadable] | None
+                                                      if it reads what was recorded of its vendor: see `Recording`
 
 An integration makes calls and translates: interval, threads, total deadline, retry, back-off, cursors, leases and
 metrics are the daemon's. The vendor client's own retry is switched off. Nothing happens at import; the vendor's
@@ -13,14 +16,17 @@ library is imported inside the functions that make the client.
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Protocol, runtime_checkable
+from typing import Annotated, Any, Protocol, TypeAlias, runtime_checkable
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
 
-from daemon.model import Cursor, Delivery, Fact, Receipt, Signal
+from daemon.model import Cursor, Delivery, Fact, Json, Receipt, Signal
+from daemon.secret import redact
 
 _DURATION = re.compile(r"(\d+)(s|m|h|d)")
 _UNIT = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -68,6 +74,19 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, strict=False)
 
 
+Unreadable: TypeAlias = tuple[str, str]
+"""A record that could not be read: (reason, the raw record, cut to a few kB)."""
+
+MISSHAPEN = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
+"""What translating a record raises whose shape is not the vendor's."""
+
+
+def unreadable(error: Exception, record: Json) -> Unreadable:
+    """What is put aside of a record that raised `error`; without the secrets that we know."""
+    raw = record if isinstance(record, str) else json.dumps(record, default=str)
+    return f"{type(error).__name__}: {error}", redact(raw[:4_000])
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """One poll's worth. `next` is stored in the transaction that stores the signals."""
@@ -78,8 +97,8 @@ class Batch:
     """More waits: poll again at once."""
     watermark: datetime | None = None
     """Everything that happened before this has been seen; None while a scan is not complete."""
-    quarantined: tuple[tuple[str, str], ...] = ()
-    """Records that could not be read: (reason, the raw record, cut to a few kB). They never stop the rest."""
+    quarantined: tuple[Unreadable, ...] = ()
+    """They never stop the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +165,24 @@ class Pushed(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """How an integration reads what was recorded of its vendor: answers, messages, files. Offline and without settings
+    but the defaults; by the translation that polls use, so that ids, kinds, fields, polarity and times are the same.
+
+    A reader takes the name that the signals' source is to have. It answers None for what it does not know as its own,
+    and raises nothing: a record that it cannot read comes as Unreadable, in its place. Each document is read as the
+    first answer of a source that knew nothing.
+    """
+
+    document: Callable[[str, Json], Iterable[Signal | Unreadable] | None]
+    """Of one parsed document, as `http.parse` gives it: a file, or a line of it."""
+    lines: Callable[[str, Iterable[str]], Iterable[Signal | Unreadable] | None] | None = None
+    """Of lines of text that are not JSON. The first of `lines` is taken before it answers, the others as it reads."""
+
+
 __all__ = [
+    "MISSHAPEN",
     "Action",
     "Batch",
     "Duration",
@@ -154,9 +190,12 @@ __all__ = [
     "Feed",
     "Findable",
     "Pushed",
+    "Recording",
     "Settings",
     "Source",
+    "Unreadable",
     "WebAddress",
     "parse_duration",
+    "unreadable",
     "write_duration",
 ]

@@ -10,24 +10,26 @@ is read, `from` and `token`.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from pydantic import Field
 
 from daemon import http
-from daemon.contract import Batch, Duration, Source
+from daemon.contract import MISSHAPEN, Batch, Duration, Source, Unreadable, unreadable
 from daemon.errors import Permanent, Temporary
 from daemon.model import Cursor, Json, Signal
-from daemon.secret import Secret, redact
+from daemon.secret import Secret
 from integrations import _aws
 from integrations._aws import read, written
 
 _PAGE = 50
 _PAGES_A_POLL = 2
 _NEEDS = "cloudtrail:LookupEvents"
+_BY_EVENTBRIDGE = " via CloudTrail"
+_LOOKED_AT = 10
+"""Entries of a recording by which it is known for CloudTrail's: one of them may be spoilt."""
 
 
 class SourceSettings(_aws.Account):
@@ -59,7 +61,7 @@ class Lookup:
         end, regions = self._round(since, now)
         region = next(one for one in self._settings.regions if regions[one].get("end", "") < end)
         signals: dict[str, Signal] = {}
-        bad: list[tuple[str, str]] = []
+        bad: list[Unreadable] = []
         for page in range(_PAGES_A_POLL):
             try:
                 events = self._page(region, regions[region], end)
@@ -110,33 +112,64 @@ class Lookup:
             stand["end"] = end
         return list(answer["Events"])
 
-    def _take(self, events: list[Json], region: str, signals: dict[str, Signal], bad: list[tuple[str, str]]) -> None:
+    def _take(self, events: list[Json], region: str, signals: dict[str, Signal], bad: list[Unreadable]) -> None:
         for event in events:
             try:
-                signal = self._signal(event, region)
-            except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-                raw = json.dumps(event, default=str)[:4_000]
-                bad.append((f"{type(error).__name__}: {error}", redact(raw)))
+                signal = _signal(self._name, http.parse(event["CloudTrailEvent"]), region)
+            except MISSHAPEN as error:
+                bad.append(unreadable(error, event))
             else:
                 signals[signal.id] = signal
 
-    def _signal(self, event: Json, region: str) -> Signal:
-        record = http.parse(event["CloudTrailEvent"])
-        key = record["eventID"]
-        if not isinstance(key, str) or not key:
-            raise ValueError("the eventID is no text")
-        return Signal(
-            source=self._name,
-            type="cloudtrail",
-            kind="aws.cloudtrail",
-            id=key,
-            at=read(record["eventTime"]),
-            fields=record,
-            url=f"https://{region}.console.aws.amazon.com/cloudtrailv2/home?region={region}#/events/{key}",
-        )
-
     def _look(self, region: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         return self._aws.call(region, "lookup_events", arguments, "Events")
+
+
+def _signal(source: str, record: Json, region: str) -> Signal:
+    key = record["eventID"]
+    if not isinstance(key, str) or not key:
+        raise ValueError("the eventID is no text")
+    return Signal(
+        source=source,
+        type="cloudtrail",
+        kind="aws.cloudtrail",
+        id=key,
+        at=read(record["eventTime"]),
+        fields=record,
+        url=f"https://{region}.console.aws.amazon.com/cloudtrailv2/home?region={region}#/events/{key}",
+    )
+
+
+def recorded(name: str, document: Json) -> Iterable[Signal | Unreadable] | None:
+    """Of a trail's file, an answer of LookupEvents, an event of EventBridge (by SQS and SNS as well), a record, or a
+    list of any of these."""
+    listed = document.get("Records", document.get("Events")) if isinstance(document, dict) else None
+    entries = listed if isinstance(listed, list) else list(_aws.unwrapped(document))
+    known = entries == listed == [] or any(map(_is_ours, entries[:_LOOKED_AT]))
+    return _signals(name, entries) if known else None
+
+
+def _is_ours(entry: Json) -> bool:
+    if not isinstance(entry, dict):
+        return False
+    ours = {"eventID", "eventTime"} <= entry.keys() or "CloudTrailEvent" in entry
+    return ours or str(entry.get("detail-type")).endswith(_BY_EVENTBRIDGE)
+
+
+def _signals(name: str, entries: Iterable[Json]) -> Iterator[Signal | Unreadable]:
+    for entry in entries:
+        try:
+            record = entry if "eventID" in entry else _unpacked(entry)
+            signal = _signal(name, record, record.get("awsRegion"))
+        except MISSHAPEN as error:
+            yield unreadable(error, entry)
+        else:
+            yield signal
+
+
+def _unpacked(entry: Json) -> Json:
+    """The record in a row of LookupEvents or in an event of EventBridge."""
+    return http.parse(entry["CloudTrailEvent"]) if "CloudTrailEvent" in entry else entry["detail"]
 
 
 def source(name: str, settings: SourceSettings) -> Source:

@@ -11,20 +11,19 @@ that is not OK, or was not a short while ago, [state, its time stamp, end of the
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import Any, Literal, TypeAlias, cast
+from typing import Any, Literal, TypeAlias, TypeGuard, cast
 from urllib.parse import quote
 
 import requests
 from pydantic import Field
 
 from daemon import http
-from daemon.contract import Batch, Duration, Settings, Source, WebAddress
+from daemon.contract import MISSHAPEN, Batch, Duration, Settings, Source, Unreadable, WebAddress, unreadable
 from daemon.errors import Permanent, Temporary
 from daemon.model import Cursor, Json, Polarity, Signal
 from daemon.secret import Secret, redact
@@ -40,6 +39,9 @@ _LARGEST = 2**53
 _SCOPE: Mapping[str, str] = {"monitors": "monitors_read", "events": "events_read"}
 _BROKEN = frozenset({"Alert", "Warn", "No Data"})
 _BULKY = frozenset({"state", "options", "creator", "restricted_roles", "assets", "matching_downtimes"})
+_MONITOR, _FOUND = {"id", "query", "overall_state"}, {"id", "query", "status"}
+_EVENT = {"id", "type", "attributes"}
+_EPOCH = datetime(1970, 1, 2, tzinfo=UTC)
 _GONE = "Gone"
 """Our own word for a group or monitor that two scans in a row did not meet: deleted, or its host retired."""
 
@@ -79,8 +81,11 @@ class _Known:
 
 @dataclass(slots=True)
 class _Scan:
-    """The cursor, read."""
+    """The cursor, read, and what the scan meets."""
 
+    source: str
+    app: str
+    """Where Datadog's pages are."""
     end: str
     start: datetime
     to: datetime
@@ -88,7 +93,7 @@ class _Scan:
     page: str
     known: dict[str, _Known]
     signals: list[Signal] = field(default_factory=list)
-    bad: list[tuple[str, str]] = field(default_factory=list)
+    bad: list[Unreadable] = field(default_factory=list)
 
     def cursor(self) -> Json:
         known = {key: [one.state, one.stamp, one.met] for key, one in self.known.items()}
@@ -96,6 +101,92 @@ class _Scan:
             return {"end": _written(self.to), "known": known}
         running = {"from": _written(self.start), "to": _written(self.to), "stream": self.stream, "page": self.page}
         return {"end": self.end, **running, "known": known}
+
+    def take(self, rows: Iterable[Json]) -> None:
+        read: Callable[[Json], Iterator[Signal]] = self._changes if self.stream == "monitors" else self._event
+        for row in rows:
+            try:
+                self.signals.extend(read(row))
+            except MISSHAPEN as error:
+                self.bad.append(unreadable(error, row))
+                for one in self.known.values():
+                    one.met = _written(self.to)  # whichever it was, it is not gone
+
+    def _event(self, row: Json) -> Iterator[Signal]:
+        said = row["attributes"]
+        own = dict(said.get("attributes") or {})
+        if "monitor_id" in own and own["monitor_id"] is not None:
+            own["monitor_id"] = _whole(own["monitor_id"])
+        outer = {name: value for name, value in said.items() if name != "attributes"}
+        yield Signal(
+            source=self.source,
+            type="datadog",
+            kind="datadog.event",
+            id=_named(row["id"]),
+            at=_instant(said["timestamp"]),
+            fields={**own, **outer},
+            url=f"{self.app}/event/explorer?query={quote('@evt.id:' + row['id'])}",
+        )
+
+    def _changes(self, monitor: Json) -> Iterator[Signal]:
+        """All of one monitor's, or none: a row that cannot be read leaves what is known as it was."""
+        groups = (monitor.get("state") or {}).get("groups") or {"": {"status": monitor["overall_state"]}}
+        read = [_Group(f"{_whole(monitor['id'])}/{name}", name, one) for name, one in groups.items()]
+        changes = [(group, *change) for group in read for change in self._change(group)]
+        for group in read:
+            self._remember(group)
+        return iter([self._monitor(monitor, group, state, at) for group, state, at in changes])
+
+    def _change(self, group: _Group) -> Iterator[tuple[str, int | None]]:
+        """(state, when) of what happened to a group since it was last met; a state it was met in is told once."""
+        before = self.known.get(group.key)
+        if group.state in _BROKEN:
+            if before is None or before.state != group.state or group.again(before.stamp):
+                yield group.state, group.stamp
+        elif group.state == "OK":
+            if before and before.state != "OK":
+                yield "OK", group.stamp
+            elif broke := group.broke_after(max(before.stamp if before else 0, int(self.start.timestamp()) - 1)):
+                yield from (broke, ("OK", group.stamp))
+        elif before and before.state != group.state:
+            yield group.state, None
+
+    def _monitor(self, monitor: Json, group: _Group, state: str, at: int | None) -> Signal:
+        stamp = int(self.to.timestamp()) if at is None else at
+        own = {name: value for name, value in monitor.items() if name not in _BULKY}
+        return Signal(
+            source=self.source,
+            type="datadog",
+            kind="datadog.monitor",
+            id=f"{group.key}:{state}:{stamp}",
+            at=datetime.fromtimestamp(stamp, UTC),
+            fields={**own, **group.said, "group": group.name, "status": state},
+            polarity=_polarity(state),
+            url=f"{self.app}/monitors/{_whole(monitor['id'])}" + (f"?group={quote(group.name)}" if group.name else ""),
+        )
+
+    def _remember(self, group: _Group) -> None:
+        before, stamp = self.known.get(group.key), group.stamp
+        if before is None and group.state not in _BROKEN and (stamp or 0) < self.start.timestamp():
+            return
+        same = before is not None and before.state == group.state
+        if before and same and not group.again(before.stamp):
+            before.met = _written(self.to)
+        else:
+            self.known[group.key] = _Known(group.state, stamp or int(self.to.timestamp()), _written(self.to))
+
+    def miss(self) -> None:
+        """Forgets what is well; what two scans in a row did not meet is gone, which ends its trouble."""
+        to, oldest = _written(self.to), self.start.timestamp()
+        for key, one in list(self.known.items()):
+            if one.state == "OK" and one.stamp < oldest:
+                del self.known[key]
+            elif one.met not in (to, self.end):
+                del self.known[key]
+                if one.state != "OK":
+                    number, _, name = key.partition("/")
+                    group = _Group(key, name, {"status": _GONE})
+                    self.signals.append(self._monitor({"id": number}, group, _GONE, None))
 
 
 class Watch:
@@ -122,7 +213,7 @@ class Watch:
             if error.reason != "invalid" or not scan.page:
                 raise
             rows, page = [], ""  # the page's token has expired: this stream starts anew
-        self._take(scan, rows)
+        scan.take(rows)
         self._turn(scan, page)
         return Batch(
             signals=tuple(sorted(scan.signals, key=lambda signal: (signal.at, signal.id))),
@@ -134,12 +225,12 @@ class Watch:
 
     def _scan(self, cursor: Json, now: datetime) -> _Scan:
         known = {key: _Known(*values) for key, values in cursor.get("known", {}).items()}
-        end = cursor.get("end", "")
+        app, end = _app(self._settings.site), cursor.get("end", "")
         if cursor.get("stream") in self._settings.streams:
             start, to = _instant(cursor["from"]), _instant(cursor["to"])
-            return _Scan(end, start, to, cursor["stream"], cursor["page"], known)
-        last = min(_instant(end), now) if end else now
-        return _Scan(end, last - self._settings.look_back, now, self._settings.streams[0], "", known)
+            return _Scan(self._name, app, end, start, to, cursor["stream"], cursor["page"], known)
+        start = (min(_instant(end), now) if end else now) - self._settings.look_back
+        return _Scan(self._name, app, end, start, now, self._settings.streams[0], "", known)
 
     def _turn(self, scan: _Scan, page: str | None) -> None:
         """To the next page, else the next stream, else the scan is complete and its `stream` empty."""
@@ -147,7 +238,7 @@ class Watch:
         if page is not None:
             return
         if scan.stream == "monitors":
-            self._miss(scan)
+            scan.miss()
         following = self._settings.streams.index(scan.stream) + 1
         scan.stream = self._settings.streams[following] if following < len(self._settings.streams) else ""
 
@@ -216,87 +307,6 @@ class Watch:
         client.rest_client = _Sender(self._session)
         return client
 
-    def _take(self, scan: _Scan, rows: Iterable[Json]) -> None:
-        read: Callable[[_Scan, Json], Iterator[Signal]] = self._changes if scan.stream == "monitors" else self._event
-        for row in rows:
-            try:
-                scan.signals.extend(read(scan, row))
-            except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-                scan.bad.append((f"{type(error).__name__}: {error}", redact(json.dumps(row)[:4_000])))
-                for one in scan.known.values():
-                    one.met = _written(scan.to)  # whichever it was, it is not gone
-
-    def _event(self, scan: _Scan, row: Json) -> Iterator[Signal]:
-        said = row["attributes"]
-        own = dict(said.get("attributes") or {})
-        if "monitor_id" in own and own["monitor_id"] is not None:
-            own["monitor_id"] = _whole(own["monitor_id"])
-        outer = {name: value for name, value in said.items() if name != "attributes"}
-        yield Signal(
-            source=self._name,
-            type="datadog",
-            kind="datadog.event",
-            id=_named(row["id"]),
-            at=_instant(said["timestamp"]),
-            fields={**own, **outer},
-            url=f"{self._app}/event/explorer?query={quote('@evt.id:' + row['id'])}",
-        )
-
-    def _changes(self, scan: _Scan, monitor: Json) -> Iterator[Signal]:
-        """All of one monitor's, or none: a row that cannot be read leaves what is known as it was."""
-        groups = (monitor.get("state") or {}).get("groups") or {"": {"status": monitor["overall_state"]}}
-        read = [_Group(f"{_whole(monitor['id'])}/{name}", name, one) for name, one in groups.items()]
-        changes = [(group, *change) for group in read for change in self._change(scan, group)]
-        for group in read:
-            _remember(scan, group)
-        return iter([self._monitor(monitor, group, state, at, scan) for group, state, at in changes])
-
-    def _change(self, scan: _Scan, group: _Group) -> Iterator[tuple[str, int | None]]:
-        """(state, when) of what happened to a group since it was last met; a state it was met in is told once."""
-        before = scan.known.get(group.key)
-        if group.state in _BROKEN:
-            if before is None or before.state != group.state or group.again(before.stamp):
-                yield group.state, group.stamp
-        elif group.state == "OK":
-            if before and before.state != "OK":
-                yield "OK", group.stamp
-            elif broke := group.broke_after(max(before.stamp if before else 0, int(scan.start.timestamp()) - 1)):
-                yield from (broke, ("OK", group.stamp))
-        elif before and before.state != group.state:
-            yield group.state, None
-
-    def _monitor(self, monitor: Json, group: _Group, state: str, at: int | None, scan: _Scan) -> Signal:
-        stamp = int(scan.to.timestamp()) if at is None else at
-        own = {name: value for name, value in monitor.items() if name not in _BULKY}
-        return Signal(
-            source=self._name,
-            type="datadog",
-            kind="datadog.monitor",
-            id=f"{group.key}:{state}:{stamp}",
-            at=datetime.fromtimestamp(stamp, UTC),
-            fields={**own, **group.said, "group": group.name, "status": state},
-            polarity=_polarity(state),
-            url=f"{self._app}/monitors/{_whole(monitor['id'])}" + (f"?group={quote(group.name)}" if group.name else ""),
-        )
-
-    def _miss(self, scan: _Scan) -> None:
-        """Forgets what is well; what two scans in a row did not meet is gone, which ends its trouble."""
-        to, oldest = _written(scan.to), scan.start.timestamp()
-        for key, one in list(scan.known.items()):
-            if one.state == "OK" and one.stamp < oldest:
-                del scan.known[key]
-            elif one.met not in (to, scan.end):
-                del scan.known[key]
-                if one.state != "OK":
-                    number, _, name = key.partition("/")
-                    group = _Group(key, name, {"status": _GONE})
-                    scan.signals.append(self._monitor({"id": number}, group, _GONE, None, scan))
-
-    @property
-    def _app(self) -> str:
-        site = self._settings.site
-        return f"https://{'app.' if site.count('.') == 1 else ''}{site}"
-
 
 class _Group:
     """The state of one of a monitor's groups, as Datadog says it. A monitor without groups has one without a name."""
@@ -358,15 +368,8 @@ class _Sender:
         return response
 
 
-def _remember(scan: _Scan, group: _Group) -> None:
-    before, stamp = scan.known.get(group.key), group.stamp
-    if before is None and group.state not in _BROKEN and (stamp or 0) < scan.start.timestamp():
-        return
-    same = before is not None and before.state == group.state
-    if before and same and not group.again(before.stamp):
-        before.met = _written(scan.to)
-    else:
-        scan.known[group.key] = _Known(group.state, stamp or int(scan.to.timestamp()), _written(scan.to))
+def _app(site: str) -> str:
+    return f"https://{'app.' if site.count('.') == 1 else ''}{site}"
 
 
 def _after(meta: Json) -> str | None:
@@ -413,3 +416,56 @@ def _millis(instant: datetime) -> str:
 
 def source(name: str, settings: SourceSettings) -> Source:
     return Watch(name, settings)
+
+
+def recorded(name: str, document: Json) -> Iterable[Signal | Unreadable] | None:
+    """Of a monitor, a list of them, or an answer of the search of monitors or events. Monitors are read as if the last
+    change in them had just been seen."""
+    stream, rows = _rows(document)
+    if not stream:
+        return None
+    moments = list(_moments(rows))
+    if stream == "monitors" and not moments:
+        return [unreadable(ValueError("no monitor beside it says when it changed"), row) for row in rows]
+    defaults, read_at = SourceSettings.model_fields, max(moments, default=_EPOCH)
+    start = read_at - defaults["look_back"].default
+    scan = _Scan(name, _app(defaults["site"].default), "", start, read_at, stream, "", {})
+    scan.take(rows)
+    return [*scan.signals, *scan.bad]
+
+
+def _rows(document: Json) -> tuple[Stream | None, list[Json]]:
+    """What a recording holds; no stream if it is not of Datadog."""
+    answer = document if isinstance(document, dict) else {}
+    events: Json = answer.get("data")
+    found: Json = answer.get("monitors")
+    if _are(_EVENT, events) and any(isinstance(row, dict) and row.get("type") == "event" for row in events):
+        return "events", events
+    if _are(_FOUND, found):
+        return "monitors", [_as_listed(row) for row in found]
+    monitors = document if isinstance(document, list) else [document]
+    return ("monitors", monitors) if _are(_MONITOR, monitors) else (None, [])
+
+
+def _are(names: set[str], rows: Json) -> TypeGuard[list[Json]]:
+    """By the first rows: one of them may be spoilt."""
+    return isinstance(rows, list) and any(isinstance(row, dict) and names <= row.keys() for row in rows[:10])
+
+
+def _as_listed(row: Json) -> Json:
+    """A monitor as the search shows it, in the shape that the list of monitors has."""
+    if not isinstance(row, dict) or "status" not in row:
+        return row
+    said = {"status": row["status"], "last_triggered_ts": row.get("last_triggered_ts")}
+    return {**row, "overall_state": row["status"], "state": {"groups": {"": said}}}
+
+
+def _moments(monitors: Iterable[Json]) -> Iterator[datetime]:
+    """Every instant that these monitors tell of a change."""
+    for monitor in monitors:
+        with suppress(*MISSHAPEN):
+            yield _instant(monitor.get("overall_state_modified") or monitor["modified"])
+        with suppress(*MISSHAPEN):
+            for group in monitor["state"]["groups"].values():
+                stamps = [value for name, value in group.items() if name.endswith("_ts") and value]
+                yield from (datetime.fromtimestamp(_whole(stamp), UTC) for stamp in stamps)

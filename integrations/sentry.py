@@ -12,7 +12,8 @@ issue, as [count, last seen, state, turn, asked].
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,7 +23,7 @@ import requests
 from pydantic import Field
 
 from daemon import http
-from daemon.contract import Batch, Duration, Settings, Source, WebAddress
+from daemon.contract import MISSHAPEN, Batch, Duration, Settings, Source, Unreadable, WebAddress, unreadable
 from daemon.errors import Permanent, Temporary
 from daemon.model import Cursor, Json, Polarity, Signal
 from daemon.secret import Secret, redact
@@ -36,6 +37,10 @@ _KNOWN = 2_000
 _LARGEST = 2**53
 _POLARITY = {"unresolved": Polarity.BROKEN, "resolved": Polarity.RECOVERED}
 _BULKY = ("stats", "project")
+_ISSUE = {"id", "shortId", "status", "count", "lastSeen"}
+_LOOKED_AT = 10
+"""Rows of a recording by which it is known for Sentry's: one of them may be spoilt."""
+_EPOCH = datetime(1970, 1, 1, 1, tzinfo=UTC)
 
 
 class SourceSettings(Settings):
@@ -85,20 +90,68 @@ class _Change:
 
 @dataclass(slots=True)
 class _Scan:
-    """The cursor, read."""
+    """The cursor, read, and what the scan meets."""
 
+    source: str
     start: datetime
     to: datetime
     page: str | None
     known: dict[str, _Known]
     signals: list[Signal] = field(default_factory=list)
-    bad: list[tuple[str, str]] = field(default_factory=list)
+    bad: list[Unreadable] = field(default_factory=list)
 
     def cursor(self, page: str | None) -> Json:
         known = {key: [one.count, one.seen, one.state, one.turn, one.asked] for key, one in self.known.items()}
         if page is None:
             return {"end": _written(self.to), "known": known}
         return {"from": _written(self.start), "to": _written(self.to), "page": page, "known": known}
+
+    def take(self, rows: Iterable[Json]) -> None:
+        for row in rows:
+            try:
+                self.signals.extend(self._changes(row))
+            except MISSHAPEN as error:
+                self.bad.append(unreadable(error, row))
+
+    def _changes(self, row: Json) -> list[Signal]:
+        """What happened to the issue since we last saw it. Remembers the issue."""
+        key, count, status = str(row["id"]), _whole(row["count"]), row["status"]
+        seen = row.get("lastSeen") or row.get("firstSeen") or ""
+        state = "/".join(filter(None, (status, row.get("substatus"))))
+        before = self.known.get(key)
+        again = before is None or (before.count, before.seen) != (count, seen)
+        if before and not again and before.state == state:
+            before.asked = _written(self.to)
+            return []
+        turn = 0 if again or before is None else before.turn + 1
+        at = _read(seen) if seen else self.to
+        made = _Change(row, f"{key}:{state}:{seen}#{count}" + (f"~{turn}" if turn else ""), count, at)
+        delta = _delta(before, count, row, self.start) if again else 0
+        if status == "unresolved" and again:
+            changes = [self._signal(made, status, at, delta)]
+        elif status == "resolved" and again:  # events that came before it was resolved, and the resolving
+            broke = _Change({**row, "substatus": None}, f"{key}:unresolved:{seen}#{count}", count, at)
+            changes = [self._signal(broke, "unresolved", at, delta), self._signal(made, status, self.to, 0)]
+        else:
+            changes = [self._signal(made, status, self.to, 0)]
+        self.known[key] = _Known(count, seen, state, turn, _written(self.to))
+        return changes
+
+    def _signal(self, change: _Change, status: str, at: datetime, delta: int) -> Signal:
+        row = change.row
+        return Signal(
+            source=self.source,
+            type="sentry",
+            kind="sentry.issue",
+            id=change.id,
+            at=max(at, change.at),
+            fields=_fields({**row, "status": status}, change.count),
+            polarity=_POLARITY.get(status, Polarity.NONE),
+            count=change.count,
+            count_delta=delta,
+            began_at=_read(row["firstSeen"]) if row.get("firstSeen") else None,
+            url=str(row["permalink"]) if row.get("permalink") else None,
+        )
 
 
 class Issues:
@@ -123,7 +176,7 @@ class Issues:
             if error.reason != "invalid" or not scan.page:
                 raise
             return Batch((), scan.cursor(""))  # the page's token has expired: this scan starts anew
-        self._take(scan, rows)
+        scan.take(rows)
         if page is None:
             self._ask(scan)
             self._forget(scan)
@@ -139,9 +192,9 @@ class Issues:
         cursor = since or {}
         known = {key: _Known(*values) for key, values in cursor.get("known", {}).items()}
         if "page" in cursor:
-            return _Scan(_read(cursor["from"]), _read(cursor["to"]), cursor["page"], known)
+            return _Scan(self._name, _read(cursor["from"]), _read(cursor["to"]), cursor["page"], known)
         end = min(_read(cursor["end"]), now) if "end" in cursor else now
-        return _Scan(end - self._settings.look_back, now, None, known)
+        return _Scan(self._name, end - self._settings.look_back, now, None, known)
 
     def _query(self, scan: _Scan) -> dict[str, Any]:
         window = f"lastSeen:>={scan.start:%Y-%m-%dT%H:%M:%SZ}"
@@ -188,53 +241,6 @@ class Issues:
             return f". Is '{self._settings.organization}' the organisation's slug, and has the token event:read there?"
         return ""
 
-    def _take(self, scan: _Scan, rows: Iterable[Json]) -> None:
-        for row in rows:
-            try:
-                scan.signals.extend(self._changes(scan, row))
-            except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
-                scan.bad.append((f"{type(error).__name__}: {error}", redact(json.dumps(row)[:4_000])))
-
-    def _changes(self, scan: _Scan, row: Json) -> list[Signal]:
-        """What happened to the issue since we last saw it. Remembers the issue."""
-        key, count, status = str(row["id"]), _whole(row["count"]), row["status"]
-        seen = row.get("lastSeen") or row.get("firstSeen") or ""
-        state = "/".join(filter(None, (status, row.get("substatus"))))
-        before = scan.known.get(key)
-        again = before is None or (before.count, before.seen) != (count, seen)
-        if before and not again and before.state == state:
-            before.asked = _written(scan.to)
-            return []
-        turn = 0 if again or before is None else before.turn + 1
-        at = _read(seen) if seen else scan.to
-        made = _Change(row, f"{key}:{state}:{seen}#{count}" + (f"~{turn}" if turn else ""), count, at)
-        delta = _delta(before, count, row, scan.start) if again else 0
-        if status == "unresolved" and again:
-            changes = [self._signal(made, status, at, delta)]
-        elif status == "resolved" and again:  # events that came before it was resolved, and the resolving
-            broke = _Change({**row, "substatus": None}, f"{key}:unresolved:{seen}#{count}", count, at)
-            changes = [self._signal(broke, "unresolved", at, delta), self._signal(made, status, scan.to, 0)]
-        else:
-            changes = [self._signal(made, status, scan.to, 0)]
-        scan.known[key] = _Known(count, seen, state, turn, _written(scan.to))
-        return changes
-
-    def _signal(self, change: _Change, status: str, at: datetime, delta: int) -> Signal:
-        row = change.row
-        return Signal(
-            source=self._name,
-            type="sentry",
-            kind="sentry.issue",
-            id=change.id,
-            at=max(at, change.at),
-            fields=_fields({**row, "status": status}, change.count),
-            polarity=_POLARITY.get(status, Polarity.NONE),
-            count=change.count,
-            count_delta=delta,
-            began_at=_read(row["firstSeen"]) if row.get("firstSeen") else None,
-            url=str(row["permalink"]) if row.get("permalink") else None,
-        )
-
     def _ask(self, scan: _Scan) -> None:
         """Asks by id for unresolved issues that this scan did not meet."""
         quiet = [
@@ -252,7 +258,7 @@ class Issues:
                 continue
             if not isinstance(row, dict) or str(row.get("id")) != key:
                 raise Temporary("bad_answer", f"Sentry's answer is not issue {key}")
-            self._take(scan, [row])
+            scan.take([row])
             scan.known[key].asked = _written(scan.to)
 
     def _forget(self, scan: _Scan) -> None:
@@ -299,6 +305,23 @@ def _written(instant: datetime) -> str:
 
 def source(name: str, settings: SourceSettings) -> Source:
     return Issues(name, settings)
+
+
+def recorded(name: str, document: Json) -> Iterable[Signal | Unreadable] | None:
+    """Of an issue, or a list of them: it is read as if the newest event in it had just been seen."""
+    rows = document if isinstance(document, list) else [document]
+    if not any(isinstance(row, dict) and _ISSUE <= row.keys() for row in rows[:_LOOKED_AT]):
+        return None
+    read_at = max(_last_seen(rows), default=_EPOCH)
+    scan = _Scan(name, read_at - SourceSettings.model_fields["look_back"].default, read_at, None, {})
+    scan.take(rows)
+    return [*scan.signals, *scan.bad]
+
+
+def _last_seen(rows: Iterable[Json]) -> Iterator[datetime]:
+    for row in rows:
+        with suppress(*MISSHAPEN):
+            yield _read(row["lastSeen"])
 
 
 def report_errors(dsn: Secret) -> None:

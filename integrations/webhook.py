@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -17,7 +17,7 @@ from urllib.parse import quote
 from pydantic import AfterValidator, Field, JsonValue
 
 from daemon import http
-from daemon.contract import Batch, Settings, WebAddress
+from daemon.contract import MISSHAPEN, Batch, Settings, Unreadable, WebAddress, unreadable
 from daemon.errors import Permanent
 from daemon.model import Cursor, Delivery, Json, Polarity, Receipt, Signal
 from daemon.secret import Secret
@@ -27,6 +27,8 @@ DELIVERY = "X-Heliograph-Delivery"
 SHORTEST_SECRET = 32
 LARGEST_BODY = 1_000_000
 DEEPEST_BODY = 50
+_LOOKED_AT = 10
+"""Bodies of a recording by which it is known for ours: one of them may be spoilt."""
 _MOST_SIGNATURES = 8
 """More than a change of secrets needs, and few enough to be cheap to refuse."""
 
@@ -71,6 +73,14 @@ def action(settings: ActionSettings) -> Poster:
     return Poster(settings)
 
 
+def recorded(name: str, document: Json) -> Iterable[Signal | Unreadable] | None:
+    """Of a body, or a list of them, that says its `id` and `at`: what is without them says nothing of when it came."""
+    bodies = document if isinstance(document, list) else [document]
+    if not any(isinstance(body, dict) and {"id", "at"} <= body.keys() for body in bodies[:_LOOKED_AT]):
+        return None
+    return Webhook(name, SourceSettings.model_construct(secrets=[])).reread(bodies)
+
+
 def sign(body: bytes, secret: Secret) -> str:
     return "v1=" + hmac.new(secret.reveal().encode(), body, hashlib.sha256).hexdigest()
 
@@ -101,6 +111,17 @@ class Webhook:
         if not is_signed(_header(headers, SIGNATURE), body, self._settings.secrets):
             raise Permanent("signature")
         return (self._signal(_read(body), body, now),)
+
+    def reread(self, bodies: Iterable[Json]) -> Iterator[Signal | Unreadable]:
+        """Of bodies that were taken in before, and say themselves when they came."""
+        for body in bodies:
+            try:
+                at = _instant(body["at"])
+                if at is None:
+                    raise ValueError("its 'at' is no instant")
+                yield self._signal(body, json.dumps(body).encode(), at)
+            except MISSHAPEN as error:
+                yield unreadable(error, body)
 
     def _signal(self, fields: Mapping[str, Json], body: bytes, now: datetime) -> Signal:
         url = _at(fields, self._settings.url)

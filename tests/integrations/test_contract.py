@@ -7,7 +7,7 @@ import logging
 import random
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
@@ -19,8 +19,9 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 import integrations
+from daemon.app import recordings
 from daemon.clock import ToldClock
-from daemon.contract import Action, Batch, Settings, Source
+from daemon.contract import Action, Batch, Settings, Source, Unreadable
 from daemon.errors import Ambiguous, Failure, Permanent, Temporary
 from daemon.model import Cursor, Delivery, Json, Signal
 from daemon.secret import Secret
@@ -489,6 +490,69 @@ def test_our_clock_may_step_back(case: Case) -> None:
         world.scan()
 
     assert list(world.put) == list(world.seen)
+
+
+class Recorder(Vendor):
+    """Hands every request to a vendor, and keeps what it answers."""
+
+    def __init__(self, vendor: Vendor) -> None:
+        super().__init__(vendor.now)
+        self._vendor = vendor
+        self.answers: list[Json] = []
+
+    def handle(self, request: Request) -> Response:
+        response = self._vendor.handle(request)
+        self.answers.append(json.loads(response.content()))
+        return response
+
+
+@every_source
+def test_what_is_recorded_gives_what_the_poll_gave(case: Case) -> None:
+    """The vendor's answers, kept and read offline: the same signals, whole; and no other integration takes them."""
+    clock = ToldClock(NOON)
+    vendor = case.vendor(clock.now)
+    recorder = Recorder(vendor)
+    with Server(recorder) as server:
+        world = Watched(case, clock, vendor, case.source(server.url))
+        for _ in range(7):
+            world.happen(timedelta(0))
+        world.scan()
+    read = {
+        name: [one for answer in recorder.answers for one in reader.document(f"my-{case.name}", answer) or ()]
+        for name, reader in recordings().items()
+    }
+
+    assert 7 == len(world.seen)
+    assert by_id(world.seen.values()) == by_id(read.pop(case.name))
+    assert {name: [] for name in read} == read
+
+
+def by_id(signals: Iterable[Signal | Unreadable]) -> list[Signal]:
+    assert [] == [one for one in signals if not isinstance(one, Signal)]
+    return sorted((one for one in signals if isinstance(one, Signal)), key=lambda signal: signal.id)
+
+
+ODD: tuple[Json, ...] = (
+    *(None, True, 5, "text", [], {}, [1, None], [[[[[[]]]]]], {"detail-type": 7}, {"data": 5}, {"monitors": ["x"]}),
+    *({"Records": [None]}, {"Events": {}}, {"events": [{}]}, {"Messages": [{}]}, {"Body": "x", "MessageId": 1}),
+)
+KNOWN: Mapping[str, Json] = {
+    "cloudtrail": {"eventID": 7, "eventTime": []},
+    "datadog": {"id": "x", "query": "", "overall_state": 5},
+    "sentry": {"id": 1, "shortId": 1, "status": {}, "count": "many", "lastSeen": 5},
+    "webhook": {"id": "x", "at": "soon"},
+}
+
+
+@pytest.mark.parametrize("name", recordings())
+def test_a_recording_is_never_an_exception(name: str) -> None:
+    """What is nobody's is None; what is its own and cannot be read is put aside, in its place."""
+    reader = recordings()[name].document
+    (found,) = reader("x", KNOWN[name]) or ()
+
+    assert [] == [odd for odd in ODD if reader("x", odd) is not None]
+    assert isinstance(found, tuple)
+    assert json.loads(found[1]) == KNOWN[name]
 
 
 def test_secrets_are_secrets() -> None:
