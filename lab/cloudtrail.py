@@ -9,33 +9,23 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from uuid import NAMESPACE_URL, uuid5
 
-from lab.server import Json, Now, Refused, Request, Response, Table, route
-from lab.source import SHOWN_ON_PAGE, Limit, Source
+from lab.aws import Aws, asked, refused
+from lab.server import Json, Now, Request, Response, Table, route
+from lab.source import SHOWN_ON_PAGE, Limit
 
 TARGET = "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.LookupEvents"
 _PAGE = 50
 STORED = timedelta(days=90)
 """How far back LookupEvents sees."""
 _ONE_SECOND = timedelta(seconds=1)
-_SIGNED = re.compile(r"AWS4-HMAC-SHA256 Credential=(?P<key>[^/]+)/\d{8}/(?P<region>[^/]+)/cloudtrail/aws4_request")
 _BOUND = ("StartTime", "EndTime", "LookupAttributes", "EventCategory")
 _MANAGEMENT = "Management"
-_CONTENT = {"Content-Type": "application/x-amz-json-1.1"}
-_FAILURES = {
-    400: ("ValidationException", "The request is not valid."),
-    401: ("UnrecognizedClientException", "The security token included in the request is invalid."),
-    403: ("AccessDeniedException", "The identity is not authorized to perform: cloudtrail:LookupEvents"),
-    404: ("UnknownOperationException", "The operation does not exist."),
-    429: ("ThrottlingException", "Rate exceeded"),
-    503: ("ServiceUnavailable", "The service is unavailable."),
-}
 _DEFAULTS: Mapping[str, Json] = {
     "eventVersion": "1.11",
     "eventSource": "ec2.amazonaws.com",
@@ -67,23 +57,19 @@ class _Row:
         return self.at.timestamp(), self.id, self.copy
 
 
-class CloudTrail(Source):
+class CloudTrail(Aws):
     """`delay`: how long until LookupEvents shows an event; at the vendor's it is minutes."""
 
     name = "cloudtrail"
+    needs = "cloudtrail:LookupEvents"
 
     def __init__(self, now: Now, delay: timedelta = timedelta(seconds=20)) -> None:
         super().__init__(now, delay)
-        self.access_key_id: str | None = None
-        """The one that is valid; None: any."""
-        self.allowed = True
-        """Whether the identity has cloudtrail:LookupEvents."""
         self.throttled = False
         """Whether more than two requests a second for a region are refused."""
         self.limit = Limit(2, _ONE_SECOND)
         self._rows: list[_Row] = []
         self._generation = 0
-        self._requests = 0
 
     def event(
         self,
@@ -129,37 +115,18 @@ class CloudTrail(Source):
         with self.lock:
             self._generation += 1
 
-    def handle(self, request: Request) -> Response:
-        with self.lock:
-            self._requests += 1
-            number = str(uuid5(NAMESPACE_URL, f"request:{self._requests}"))
-            return super().handle(request).with_headers({**_CONTENT, "x-amzn-RequestId": number})
-
     def guard(self, request: Request) -> Response | None:
-        signed = _SIGNED.match(request.headers.get("authorization", ""))
-        if not signed:
-            return _error("MissingAuthenticationTokenException", "Missing Authentication Token")
-        if self.access_key_id not in (None, signed["key"]):
-            return _error(*_FAILURES[401])
-        if not self.allowed:
-            return _error(*_FAILURES[403])
-        if self.throttled and not self.limit.take(signed["region"], self.now()):
-            return _error(*_FAILURES[429])
-        return None
-
-    def failure(self, status: int) -> Response:
-        code, message = _FAILURES.get(status, ("InternalFailure", "The request failed."))
-        return _error(code, message, status)
+        refusal = super().guard(request)
+        if refusal is None and self.throttled and not self.limit.take(self.region(request), self.now()):
+            return self.refusal(429)
+        return refusal
 
     @route("POST", "/")
     def lookup(self, request: Request) -> Response:
         if request.headers.get("x-amz-target") != TARGET:
-            return _error("UnknownOperationException", "The operation does not exist.")
-        ask = request.json()
-        if not isinstance(ask, dict):
-            return _error("SerializationException", "The body must be an object.")
-        signed = _SIGNED.match(request.headers["authorization"])
-        rows = self._found(ask, signed["region"] if signed else "")
+            return self.refusal(404)
+        ask = asked(request)
+        rows = self._found(ask, self.region(request))
         size = _size(ask)
         if token := ask.get("NextToken"):
             last = self._last(token, ask)
@@ -174,7 +141,7 @@ class CloudTrail(Source):
         now, category = self.now(), _category(ask)
         start, end = _time(ask, "StartTime", now - STORED), _time(ask, "EndTime", now)
         if start > end:
-            raise _refused("InvalidTimeRangeException", "The start time must not be later than the end time.")
+            raise refused("InvalidTimeRangeException", "The start time must not be later than the end time.")
         wanted = _attribute(ask)
         rows = [
             row
@@ -198,9 +165,9 @@ class CloudTrail(Source):
             content = json.loads(base64.b64decode(token, validate=True))
             at, key, copy = content["last"]
         except (ValueError, KeyError, TypeError):
-            raise _refused("InvalidNextTokenException", "The token is not valid.") from None
+            raise refused("InvalidNextTokenException", "The token is not valid.") from None
         if content["for"] != _digest(ask) or content["generation"] != self._generation:
-            raise _refused("InvalidNextTokenException", "The token is not valid for these parameters, or has expired.")
+            raise refused("InvalidNextTokenException", "The token is not valid for these parameters, or has expired.")
         return at, key, copy
 
     def states(self) -> list[Table]:
@@ -233,18 +200,10 @@ def _written(instant: datetime) -> str:
     return f"{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _error(code: str, message: str, status: int = 400) -> Response:
-    return Response(status, {"__type": code, "message": message}, _CONTENT)
-
-
-def _refused(code: str, message: str) -> Refused:
-    return Refused(_error(code, message))
-
-
 def _size(ask: Json) -> int:
     size = ask.get("MaxResults", _PAGE)
     if not isinstance(size, int) or not 1 <= size <= _PAGE:
-        raise _refused("InvalidMaxResultsException", "MaxResults must be from 1 to 50.")
+        raise refused("InvalidMaxResultsException", "MaxResults must be from 1 to 50.")
     return size
 
 
@@ -255,13 +214,13 @@ def _time(ask: Json, name: str, default: datetime) -> datetime:
     try:
         return datetime.fromtimestamp(float(seconds), UTC)
     except (TypeError, ValueError, OverflowError, OSError):
-        raise _refused("InvalidTimeRangeException", f"{name} is not a time.") from None
+        raise refused("InvalidTimeRangeException", f"{name} is not a time.") from None
 
 
 def _category(ask: Json) -> str:
     category = ask.get("EventCategory")
     if category not in (None, "insight"):
-        raise _refused("InvalidEventCategoryException", "The only category is insight.")
+        raise refused("InvalidEventCategoryException", "The only category is insight.")
     return "Insight" if category else _MANAGEMENT
 
 
@@ -270,7 +229,7 @@ def _attribute(ask: Json) -> tuple[str, str] | None:
     if not attributes:
         return None
     if len(attributes) > 1 or attributes[0].get("AttributeKey") not in _ATTRIBUTES:
-        raise _refused("InvalidLookupAttributesException", "At most one attribute, by a key that exists.")
+        raise refused("InvalidLookupAttributesException", "At most one attribute, by a key that exists.")
     return attributes[0]["AttributeKey"], attributes[0].get("AttributeValue", "")
 
 
