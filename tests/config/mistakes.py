@@ -65,7 +65,7 @@ MISTAKES = {
     "an action's type for a source": _told(
         _SOURCE + "{type: pagerduty, enabled: false}\n",
         "7: sources.sentry.type: there is no type of source 'pagerduty'. "
-        "There is cloudtrail, datadog, sentry, webhook.",
+        "There is cloudtrail, datadog, ecs, sentry, vpcflow, webhook.",
     ),
     "no type": _told(
         _SOURCE + "{enabled: false}\n",

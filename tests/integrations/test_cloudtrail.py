@@ -11,17 +11,19 @@ from typing import Any
 
 import pytest
 
+from daemon.app import recordings
 from daemon.clock import ToldClock
 from daemon.contract import Batch, Source
 from daemon.errors import Permanent, Temporary
-from daemon.model import Cursor, Polarity
+from daemon.model import Cursor, Polarity, Signal
 from daemon.secret import Secret
-from integrations.cloudtrail import SourceSettings, source
+from integrations.cloudtrail import SourceSettings, recorded, source
 from lab.cloudtrail import CloudTrail
 from lab.server import Request, Response, Server, Vendor
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
+STRATUS = Path(__file__).resolve().parents[3] / "shared" / "data" / "stratus" / "docs" / "detonation-logs"
 KEYS = {"access_key_id": Secret("AKIAOFNOBODY12345678"), "secret_access_key": Secret("a-secret-key-of-aws")}
 
 
@@ -218,3 +220,55 @@ def test_no_credentials_at_all_are_named(
         nothing.probe()
 
     assert "auth" == caught.value.reason
+
+
+RECORD = {"eventID": "1", "eventTime": "2026-03-02T12:00:00Z", "eventName": "StopLogging", "awsRegion": "eu-west-1"}
+ENVELOPE = {"id": "9", "source": "aws.cloudtrail", "detail-type": "AWS API Call via CloudTrail", "detail": RECORD}
+SHAPES: dict[str, Any] = {
+    "a record": RECORD,
+    "a list of records": [RECORD],
+    "a file of a trail": {"Records": [RECORD]},
+    "an answer of LookupEvents": {"Events": [{"EventId": "1", "CloudTrailEvent": json.dumps(RECORD)}]},
+    "an event of EventBridge": ENVELOPE,
+    "a sign-in of EventBridge": {**ENVELOPE, "detail-type": "AWS Console Sign In via CloudTrail"},
+    "a notification of SNS": {"Type": "Notification", "TopicArn": "arn:x", "Message": json.dumps(ENVELOPE)},
+    "an answer of SQS": {"Messages": [{"MessageId": "1", "Body": json.dumps(ENVELOPE)}]},
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_shape_in_which_records_are_kept_gives_the_same_signal(shape: str) -> None:
+    """The one that a poll of the record's region gives."""
+    (signal,) = recorded("aws", SHAPES[shape]) or ()
+
+    assert isinstance(signal, Signal)
+    assert ("1", "aws.cloudtrail", NOON, RECORD) == (signal.id, signal.kind, signal.at, signal.fields)
+    assert (signal.url or "").startswith("https://eu-west-1.console.aws.amazon.com/cloudtrailv2/home")
+
+
+def test_a_spoilt_record_of_a_file_is_put_aside_in_its_place() -> None:
+    """Be it the first; and a file without records is one all the same."""
+    found = list(recorded("aws", {"Records": [{"eventID": "0"}, RECORD, None, {**RECORD, "eventTime": "noon"}]}) or ())
+
+    assert [tuple, Signal, tuple, tuple] == [type(one) for one in found]
+    assert [] == list(recorded("aws", {"Records": []}) or "not ours")
+
+
+def test_notices_of_files_are_no_records() -> None:
+    """They say where a file is: of S3, and of CloudTrail itself."""
+    s3 = {"eventVersion": "2.1", "eventSource": "aws:s3", "eventTime": "2026-03-02T12:00:00Z", "s3": {}}
+
+    assert recorded("aws", {"Records": [s3]}) is None
+    assert recorded("aws", {"s3Bucket": "b", "s3ObjectKey": ["k"]}) is None
+
+
+@pytest.mark.skipif(not STRATUS.is_dir(), reason="the recorded attacks of shared/ are not here")
+def test_recorded_attacks_are_known_for_cloudtrails_and_read_whole() -> None:
+    """By CloudTrail's reader alone."""
+    readers, said = recordings(), set()
+    for path in sorted(STRATUS.glob("*.json")):
+        document = json.loads(path.read_text())
+        said |= {name for name, reader in readers.items() if reader.document("x", document) is not None}
+        assert [] == [one for one in readers["cloudtrail"].document("x", document) or () if isinstance(one, tuple)]
+
+    assert {"cloudtrail"} == said

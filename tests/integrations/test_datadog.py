@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from daemon import http
 from daemon.clock import ToldClock
-from daemon.contract import Batch, Source
+from daemon.contract import Batch, Source, Unreadable
 from daemon.errors import Permanent, Temporary
 from daemon.model import Cursor, Json, Polarity, Signal
 from daemon.secret import Secret
-from integrations.datadog import SourceSettings, Stream, source
+from integrations.datadog import SourceSettings, Stream, recorded, source
 from lab.datadog import Datadog
 from lab.server import Request, Response, Server, Vendor
 
@@ -333,3 +334,55 @@ def test_a_link_leads_to_the_monitor_on_ones_own_site(site: str, link: str) -> N
         (signal,) = watched(server.url, ("monitors",), site=site).poll(None, NOON).signals
 
     assert link == signal.url
+
+
+def test_recorded_monitors_give_what_the_first_scan_gives(watch: Watch) -> None:
+    """What is broken, group by group, and what broke and recovered within the look-back of the last change."""
+    watch.datadog.monitor(7, "CPU", "host:a")
+    watch.datadog.monitor(7, "CPU", "host:b", state="OK")
+    watch.datadog.monitor(8, "Disk", "host:c")
+    watch.clock.advance(MINUTE)
+    watch.datadog.monitor(8, "Disk", "host:c", state="OK")
+    answer = asked(watch, "/api/v1/monitor?group_states=all")
+    scanned = watch.scan()
+
+    assert ["7/host:a", "8/host:c", "8/host:c"] == sorted(signal.id.rsplit(":", 2)[0] for signal in scanned)
+    assert by_id(scanned) == by_id(recorded("metrics", answer))
+    assert by_id(scanned)[:1] == by_id(recorded("metrics", answer[0]))
+
+
+def test_monitors_that_a_search_found_are_read(watch: Watch) -> None:
+    """The search knows no groups, and says since when a monitor is as it is."""
+    watch.datadog.monitor(7, "CPU")
+
+    (signal,) = by_id(recorded("metrics", asked(watch, "/api/v1/monitor/search")))
+
+    assert (f"7/:Alert:{stamp(NOON)}", NOON, Polarity.BROKEN) == (signal.id, signal.at, signal.polarity)
+
+
+def test_logs_and_security_signals_are_not_taken_for_events() -> None:
+    """Whose answers have the shape of those of events, and which we do not read."""
+    row = {"id": "1", "attributes": {"timestamp": "2026-03-02T12:00:00Z"}}
+    kinds = ("event", "log", "signal")
+
+    assert ["event"] == [kind for kind in kinds if recorded("x", {"data": [{**row, "type": kind}]}) is not None]
+
+
+def test_a_recorded_monitor_that_says_no_time_is_put_aside() -> None:
+    row = {"id": 7, "query": "q", "overall_state": "Alert"}
+
+    said = "ValueError: no monitor beside it says when it changed"
+
+    assert [(said, json.dumps(row))] == list(recorded("metrics", row) or ())
+
+
+def asked(watch: Watch, path: str) -> Json:
+    keys = {"DD-API-KEY": "an-api-key-of-datadog", "DD-APPLICATION-KEY": "an-app-key-of-datadog"}
+    with http.session() as session:
+        return session.get(f"{watch.url}{path}", headers=keys).json()
+
+
+def by_id(signals: Iterable[Signal | Unreadable] | None) -> list[Signal]:
+    """Without their links, which name the site."""
+    found = [replace(one, url=None) for one in signals or () if isinstance(one, Signal)]
+    return sorted(found, key=lambda signal: signal.id)

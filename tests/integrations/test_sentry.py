@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from daemon import http
 from daemon.clock import ToldClock
+from daemon.contract import Unreadable
 from daemon.errors import Permanent, Temporary
 from daemon.model import Polarity, Signal
 from daemon.secret import Secret
-from integrations.sentry import SourceSettings, source
+from integrations.sentry import SourceSettings, recorded, source
 from lab.sentry import Sentry
 from lab.server import Request, Response, Server, Vendor
 
@@ -253,3 +255,21 @@ def test_a_list_without_a_link_header_is_not_whole() -> None:
         watch = Watch(ToldClock(NOON), Sentry(lambda: NOON), server.url)
         with pytest.raises(Temporary, match="Link header"):
             watch.scan()
+
+
+def test_recorded_issues_give_what_the_first_scan_gives(watch: Watch) -> None:
+    """A new one, one that is older than the look-back, and a single one."""
+    watch.sentry.issue("7", "KeyError: total", project="shop", count=150)
+    watch.sentry.issue("8", "Timeout", project="shop", count=9, firstSeen="2026-03-01T12:00:00Z")
+    with http.session() as session:
+        headers = {"Authorization": "Bearer a-token-of-sentry"}
+        answer = session.get(f"{watch.url}/api/0/organizations/acme/issues/?query=", headers=headers).json()
+    scanned = watch.scan()
+
+    assert {"7": 150, "8": 1} == {signal.fields["id"]: signal.count_delta for signal in scanned}
+    assert by_id(scanned) == by_id(recorded("errors", answer))
+    assert 1 == len(by_id(recorded("errors", answer[0])))
+
+
+def by_id(signals: Iterable[Signal | Unreadable] | None) -> list[Signal]:
+    return sorted((one for one in signals or () if isinstance(one, Signal)), key=lambda signal: signal.id)

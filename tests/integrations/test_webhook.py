@@ -22,6 +22,7 @@ from integrations.webhook import (
     SourceSettings,
     action,
     is_signed,
+    recorded,
     sign,
     source,
 )
@@ -302,3 +303,16 @@ def test_a_source_without_a_good_secret_is_refused(secrets: list[str]) -> None:
     """No secret, no route."""
     with pytest.raises(ValidationError):
         SourceSettings.model_validate({"secrets": secrets})
+
+
+def test_a_recorded_body_gives_what_its_push_gave() -> None:
+    """Read with the default settings; what does not say when it came is put aside."""
+    body = {"id": "7", "at": "2026-03-02T12:00:00Z", "status": "down", "url": "https://example.com/7"}
+    hook = source("hook", SourceSettings.model_validate({"secrets": [SECRET]}))
+    pushed = hook.receive({SIGNATURE: sign(json.dumps(body).encode(), Secret(SECRET))}, json.dumps(body).encode(), NOON)
+
+    assert list(pushed) == list(recorded("hook", body) or ())
+    found = list(recorded("hook", [body, {"id": "8"}, {"id": "9", "at": "soon"}]) or ())
+    assert [pushed[0].id, "KeyError: 'at'", "ValueError: its 'at' is no instant"] == [
+        one.id if isinstance(one, Signal) else one[0] for one in found
+    ]
