@@ -1,5 +1,5 @@
 """ECS and Fargate. `via: sqs`: tasks, services and deployments, as EventBridge puts their events into a queue of SQS;
-`via: poll`: the tasks that stopped, asked for. Docs: docs.aws.amazon.com/AmazonECS/latest/developerguide, events.
+`via: poll`: stopped tasks and deployments, asked for. Docs: docs.aws.amazon.com/AmazonECS/latest/developerguide.
 
 A message leaves the queue only when what it said is safe: the cursor, which is stored in the transaction that stores
 the signals, holds the receipts, and the poll after that deletes them. What a crash leaves undeleted shows again, with
@@ -7,12 +7,14 @@ the ids that it had. EventBridge delivers at least once and in any order; a task
 
 ECS shows a stopped task for an hour, no longer: `via: poll` asked less often loses some.
 
-The cursor. Of a queue: `held`, the receipts. Of a poll: while it is read, `to`, `cluster` and `token`.
+The cursor. Of a queue: `held`, the receipts. By asking: `end` of the last complete scan; `to`, `what`, `cluster` and
+`token` of the running one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, Self
 
@@ -29,7 +31,7 @@ RECOVERS = True
 """Its signals say when a service has recovered."""
 
 _QUEUE_NEEDS = "sqs:GetQueueAttributes, sqs:ReceiveMessage, sqs:DeleteMessage"
-_POLL_NEEDS = "ecs:ListTasks, ecs:DescribeTasks"
+_POLL_NEEDS = "ecs:ListTasks, ecs:DescribeTasks, ecs:ListServices, ecs:DescribeServices"
 _KINDS = {
     "ECS Task State Change": "aws.ecs.task",
     "ECS Service Action": "aws.ecs.service",
@@ -47,12 +49,30 @@ _HIDDEN = timedelta(minutes=2)
 """How long a message is hidden once it was received: longer than from one poll to the next, which deletes it."""
 _LOST = 2
 """How often a message may be hidden by an answer that never came, and no watermark passes it yet."""
-_TASKS = 100
+_SHOWN = timedelta(hours=1)
+"""How long ECS shows a stopped task. What is older was told, be it shown for longer, as deployments are."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    """What is listed, and then described, a page at a time."""
+
+    operation: str
+    arns: str
+    described: str
+    most: int
+    only: Mapping[str, str] = field(default_factory=dict)
+
+
+_LISTINGS = {
+    "tasks": _Listing("list_tasks", "taskArns", "describe_tasks", 100, {"desiredStatus": "STOPPED"}),
+    "services": _Listing("list_services", "serviceArns", "describe_services", 10),
+}
 
 
 class SourceSettings(_aws.Account):
     via: Literal["sqs", "poll"] = Field(
-        "sqs", description="How events are read: `sqs` out of a queue, `poll` asks for stopped tasks alone."
+        "sqs", description="How events are read: `sqs` out of a queue, `poll` asks for stopped tasks and deployments."
     )
     region: str = Field("us-east-1", description="Where the queue or the clusters are.")
     queue_url: WebAddress | None = Field(
@@ -125,8 +145,23 @@ class Queue:
         return self._aws.call(self._settings.region, operation, where | dict(arguments), *answers)
 
 
-class Stopped:
-    """The tasks of some clusters that stopped within the hour, a page of a cluster at a poll."""
+@dataclass(slots=True)
+class _Scan:
+    """The cursor, read."""
+
+    end: datetime
+    to: datetime
+    what: str
+    cluster: str
+    token: str | None
+
+    def cursor(self) -> Json:
+        running = {"to": written(self.to), "what": self.what, "cluster": self.cluster, "token": self.token}
+        return {"end": written(self.end), **running} if self.cluster else {"end": written(self.to)}
+
+
+class Asked:
+    """The tasks that stopped, and what became of deployments: a page of a cluster at a poll."""
 
     def __init__(self, name: str, settings: SourceSettings) -> None:
         self._name = name
@@ -135,39 +170,55 @@ class Stopped:
 
     def probe(self) -> None:
         for cluster in self._settings.clusters:
-            self._call("list_tasks", {"cluster": cluster, "desiredStatus": "STOPPED", "maxResults": 1}, "taskArns")
+            for listing in _LISTINGS.values():
+                self._call(listing.operation, {"cluster": cluster, **listing.only, "maxResults": 1}, listing.arns)
 
     def poll(self, since: Cursor | None, now: datetime) -> Batch:
-        clusters, cursor = self._settings.clusters, since or {}
-        running = cursor.get("cluster") in clusters
-        to = min(read(cursor["to"]), now) if running else now
-        cluster = cursor["cluster"] if running else clusters[0]
-        tasks, token = self._page(cluster, cursor.get("token") if running else None)
-        if token is None:
-            cluster = next(iter(clusters[clusters.index(cluster) + 1 :]), "")
-        found = list(_tasks(self._name, tasks))
-        signals = [one for one in found if isinstance(one, Signal)]
+        scan = self._scan(since or {}, now)
+        rows = self._page(scan)
+        told = _tasks if scan.what == "tasks" else _deployments
+        found = list(told(self._name, rows))
+        self._turn(scan)
+        signals = [one for one in found if isinstance(one, Signal) and one.at >= scan.end - _SHOWN]
         return Batch(
             signals=tuple(sorted(signals, key=lambda signal: (signal.at, signal.id))),
-            next={"to": written(to), "cluster": cluster, "token": token} if cluster else {},
-            more=bool(cluster),
-            watermark=None if cluster else to - self._settings.lateness,
+            next=scan.cursor(),
+            more=bool(scan.cluster),
+            watermark=None if scan.cluster else scan.to - self._settings.lateness,
             quarantined=tuple(one for one in found if not isinstance(one, Signal)),
         )
 
-    def _page(self, cluster: str, token: str | None) -> tuple[list[Json], str | None]:
-        """Tasks, and the token of the next page if there is one."""
-        asked = {"cluster": cluster, "desiredStatus": "STOPPED", "maxResults": _TASKS}
+    def _scan(self, cursor: Json, now: datetime) -> _Scan:
+        end = min(read(cursor["end"]), now) if "end" in cursor else now
+        if cursor.get("cluster") in self._settings.clusters:
+            return _Scan(end, min(read(cursor["to"]), now), cursor["what"], cursor["cluster"], cursor["token"])
+        return _Scan(end, now, next(iter(_LISTINGS)), self._settings.clusters[0], None)
+
+    def _turn(self, scan: _Scan) -> None:
+        """To the next page, else to what is next in the cluster, else to the next one; after the last it has none."""
+        if scan.token is None:
+            places = [(cluster, what) for cluster in self._settings.clusters for what in _LISTINGS]
+            following = places[places.index((scan.cluster, scan.what)) + 1 :]
+            scan.cluster, scan.what = following[0] if following else ("", "")
+
+    def _page(self, scan: _Scan) -> list[Json]:
+        """What is described of a page; moves `scan` on."""
+        listing = _LISTINGS[scan.what]
+        asked = {"cluster": scan.cluster, **listing.only, "maxResults": listing.most}
         try:
-            listed = self._call("list_tasks", asked | ({"nextToken": token} if token else {}), "taskArns")
+            page = asked | ({"nextToken": scan.token} if scan.token else {})
+            listed = self._call(listing.operation, page, listing.arns)
         except Permanent as error:
-            if error.reason != "invalid" or token is None:
+            if error.reason != "invalid" or scan.token is None:
                 raise
-            listed = self._call("list_tasks", asked, "taskArns")  # the token has expired: the cluster starts anew
-        if not listed["taskArns"]:
-            return [], listed.get("nextToken")
-        asked = {"cluster": cluster, "tasks": listed["taskArns"]}
-        return self._call("describe_tasks", asked, "tasks")["tasks"], listed.get("nextToken")
+            listed = self._call(listing.operation, asked, listing.arns)  # the token has expired: this starts anew
+        arns = listed[listing.arns]
+        described = {scan.what: []} if not arns else self._describe(listing, scan, arns)
+        scan.token = listed.get("nextToken")
+        return list(described[scan.what])
+
+    def _describe(self, listing: _Listing, scan: _Scan, arns: list[str]) -> dict[str, Any]:
+        return self._call(listing.described, {"cluster": scan.cluster, scan.what: arns}, scan.what)
 
     def _call(self, operation: str, arguments: Mapping[str, Any], *answers: str) -> dict[str, Any]:
         return self._aws.call(self._settings.region, operation, arguments, *answers)
@@ -218,19 +269,43 @@ def _link(region: str, arn: str) -> str:
 
 
 def _tasks(name: str, tasks: Iterable[Json]) -> Iterator[Signal | Unreadable]:
-    """Of an answer of DescribeTasks: as the event that EventBridge has of a task that has stopped."""
+    """Of an answer of DescribeTasks: as the events that EventBridge has of tasks that have stopped."""
     for task in tasks:
         try:
             if task["lastStatus"] == "STOPPED":
-                yield _signal(name, _event(_plain(task)))
+                yield _signal(name, _event(_TASK, task["taskArn"], task["stoppedAt"], task))
         except MISSHAPEN as error:
             yield unreadable(error, task)
 
 
-def _event(task: Json) -> Json:
-    _, _, _, region, account, _ = task["taskArn"].split(":", 5)
-    envelope = {"detail-type": _TASK, "account": account, "region": region, "resources": [task["taskArn"]]}
-    return {**envelope, "time": task["stoppedAt"], "detail": task}
+def _deployments(name: str, services: Iterable[Json]) -> Iterator[Signal | Unreadable]:
+    """Of an answer of DescribeServices: as the events that EventBridge has of deployments."""
+    for service in services:
+        try:
+            changes = [_rollout(service, one) for one in service["deployments"] if "rolloutState" in one]
+            yield from [_signal(name, event) for event in changes]
+        except MISSHAPEN as error:
+            yield unreadable(error, service)
+
+
+def _rollout(service: Json, deployment: Json) -> Json:
+    state, at = deployment["rolloutState"], deployment["updatedAt"]
+    detail = {
+        "eventType": "ERROR" if state == "FAILED" else "INFO",
+        "eventName": f"SERVICE_DEPLOYMENT_{state}",
+        "clusterArn": service["clusterArn"],
+        "deploymentId": _text(deployment["id"]),
+        "updatedAt": at,
+        "reason": deployment.get("rolloutStateReason", ""),
+    }
+    return {**_event(_DEPLOYMENT, service["serviceArn"], at, detail), "id": f"{deployment['id']}:{state}"}
+
+
+def _event(told: str, arn: str, at: Json, detail: Json) -> Json:
+    """As EventBridge would have it."""
+    _, _, _, region, account, _ = arn.split(":", 5)
+    envelope = {"detail-type": told, "account": account, "region": region, "resources": [arn]}
+    return {**envelope, "time": _plain(at, "At"), "detail": _plain(detail)}
 
 
 def _plain(value: Json, name: str = "") -> Json:
@@ -253,15 +328,16 @@ def _text(value: Json) -> str:
 
 
 def source(name: str, settings: SourceSettings) -> Source:
-    return Queue(name, settings) if settings.via == "sqs" else Stopped(name, settings)
+    return Queue(name, settings) if settings.via == "sqs" else Asked(name, settings)
 
 
 def recorded(name: str, document: Json) -> Iterable[Signal | Unreadable] | None:
-    """Of an event of EventBridge, a list of them, messages of SQS and SNS with them, or what `aws ecs describe-tasks`
-    prints."""
-    tasks: Json = document.get("tasks") if isinstance(document, dict) else None
-    if isinstance(tasks, list) and any(isinstance(task, dict) and "taskArn" in task for task in tasks[:10]):
-        return _tasks(name, tasks)
+    """Of an event of EventBridge, a list of them, messages of SQS and SNS with them, or what DescribeTasks and
+    DescribeServices answer."""
+    for what, named, told in (("tasks", "taskArn", _tasks), ("services", "serviceArn", _deployments)):
+        rows: Json = document.get(what) if isinstance(document, dict) else None
+        if isinstance(rows, list) and any(isinstance(row, dict) and named in row for row in rows[:10]):
+            return told(name, rows)
     events = list(_aws.unwrapped(document))
     if not any(isinstance(event, dict) and event.get("source") == "aws.ecs" for event in events[:10]):
         return None

@@ -1,5 +1,5 @@
-"""ECS simulated, with the queue of SQS that EventBridge puts its events into: ListTasks, DescribeTasks, ReceiveMessage,
-DeleteMessageBatch, GetQueueAttributes.
+"""ECS simulated, with the queue of SQS that EventBridge puts its events into: ListTasks, DescribeTasks, ListServices,
+DescribeServices, ReceiveMessage, DeleteMessageBatch, GetQueueAttributes.
 
 As the vendor's: a message that was received is hidden for the time asked for, and shows again unless it is deleted by
 its latest receipt; messages come in no order, and sometimes twice; a stopped task is shown for an hour.
@@ -48,6 +48,7 @@ class Ecs(Aws):
         self.queue = "events"
         self.messages: list[_Message] = []
         self._tasks: list[tuple[datetime, Json]] = []
+        self._deployments: list[Json] = []
         self._events = self._put = 0
 
     def stopped(self, late: timedelta | None = None, twice: bool = False, **detail: Json) -> str:
@@ -84,6 +85,15 @@ class Ecs(Aws):
                 self.put(json.dumps(body), late)
             return key
 
+    def deployed(self, state: str, at: datetime | None = None, reason: str = "") -> str:
+        """What became of the one service's newest deployment, for DescribeServices; the answer is its id."""
+        with self.lock:
+            key = f"ecs-svc/{len(self._deployments):019d}"
+            stamps = {"updatedAt": (at or self.now()).timestamp(), "createdAt": self.now().timestamp()}
+            said = {"id": key, "status": "PRIMARY", "rolloutState": state, "rolloutStateReason": reason}
+            self._deployments.append({**said, **stamps})
+            return key
+
     def put(self, body: str, late: timedelta | None = None) -> None:
         """A message, whatever it says."""
         with self.lock:
@@ -105,6 +115,8 @@ class Ecs(Aws):
             f"{_QUEUE}GetQueueAttributes": self._attributes,
             f"{_TASKS}ListTasks": self._list,
             f"{_TASKS}DescribeTasks": self._describe,
+            f"{_TASKS}ListServices": lambda _: {"serviceArns": [SERVICE]},
+            f"{_TASKS}DescribeServices": self._services,
         }
         return Response(200, calls[target](ask)) if target in calls else self.refusal(404)
 
@@ -143,6 +155,10 @@ class Ecs(Aws):
         known = {task["taskArn"]: task for task in self._shown()}
         tasks = [known[arn] for arn in ask["tasks"] if arn in known]
         return {"tasks": [_as_described(task) for task in tasks], "failures": []}
+
+    def _services(self, ask: Json) -> Json:
+        service = {"serviceArn": SERVICE, "clusterArn": CLUSTER, "deployments": self._deployments}
+        return {"services": [service] if SERVICE in ask["services"] else [], "failures": []}
 
     def _shown(self) -> list[Json]:
         """In the order in which they came, so that a page's number stays what it was."""

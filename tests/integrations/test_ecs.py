@@ -232,16 +232,37 @@ def test_a_task_that_is_asked_for_is_the_one_that_the_queue_tells_of(watch: Watc
     assert told == asked
 
 
-def test_every_cluster_is_read_before_a_scan_is_complete(watch: Watch) -> None:
-    """A page of a cluster at a poll; more than a hundred tasks are two pages."""
+def test_all_of_a_cluster_is_read_before_a_scan_is_complete(watch: Watch) -> None:
+    """A page at a poll; more than a hundred tasks are two pages, and services come after them."""
     watch.settings = POLL
     keys = [watch.ecs.stopped() for _ in range(130)]
-    first, second = watch.poll(), watch.poll()
+    batches = [watch.poll() for _ in range(3)]
 
-    assert [(100, True, None), (30, False, NOON - MINUTE)] == [
-        (len(batch.signals), batch.more, batch.watermark) for batch in (first, second)
-    ]
+    assert [(100, True), (30, True), (0, False)] == [(len(batch.signals), batch.more) for batch in batches]
+    assert [None, None, NOON - MINUTE] == [batch.watermark for batch in batches]
     assert sorted(keys) == sorted(watch.seen)
+
+
+@pytest.mark.parametrize(
+    ("state", "polarity"),
+    [("FAILED", Polarity.BROKEN), ("COMPLETED", Polarity.RECOVERED), ("IN_PROGRESS", Polarity.NONE)],
+)
+def test_a_deployment_that_is_asked_for_reads_like_its_event(watch: Watch, state: str, polarity: Polarity) -> None:
+    """By the names of EventBridge. It is told of once: after the hour, though ECS goes on showing it, no more."""
+    watch.settings = POLL
+    watch.ecs.deployed("COMPLETED", NOON - timedelta(days=9))
+    key = watch.ecs.deployed(state, reason="tasks failed to start")
+    watch.poll()
+    signal = watch.one()
+    watch.clock.advance(2 * timedelta(hours=1))
+    later = [watch.poll().signals for _ in range(4)]
+
+    assert (f"{key}:{state}", "aws.ecs.deployment", NOON) == (signal.id, signal.kind, signal.at)
+    assert polarity == signal.polarity
+    names = ("eventName", "deploymentId", "reason", "serviceArn", "detail-type", "updatedAt")
+    said = [f"SERVICE_DEPLOYMENT_{state}", key, "tasks failed to start", SERVICE, "ECS Deployment State Change"]
+    assert [*said, "2026-03-02T12:00:00.000Z"] == [signal.fields[name] for name in names]
+    assert [] == [one for signals in later[2:] for one in signals]
 
 
 def test_a_task_that_is_still_stopping_waits(watch: Watch) -> None:
@@ -325,4 +346,5 @@ def test_stopped_tasks_as_moto_has_them_are_read(moto: str) -> None:
     ((reason, raw),) = batch.quarantined
     assert "KeyError: 'stoppedAt'" == reason
     assert (arn, "enough") == (json.loads(raw)["taskArn"], json.loads(raw)["stoppedReason"])
-    assert (False, ()) == (batch.more, batch.signals)
+    assert () == batch.signals
+    assert not watch.poll().more
