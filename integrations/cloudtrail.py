@@ -160,7 +160,7 @@ def _signals(name: str, entries: Iterable[Json]) -> Iterator[Signal | Unreadable
     for entry in entries:
         try:
             record = entry if "eventID" in entry else _unpacked(entry)
-            signal = _signal(name, record, record.get("awsRegion"))
+            signal = _signal(name, record, record.get("awsRegion", "us-east-1"))
         except MISSHAPEN as error:
             yield unreadable(error, entry)
         else:

@@ -120,7 +120,7 @@ class Queue:
         signals = {one.id: one for one in read if isinstance(one, Signal)}
         return Batch(
             signals=tuple(sorted(signals.values(), key=lambda signal: (signal.at, signal.id))),
-            next={"held": [message["ReceiptHandle"] for message in messages]},
+            next={"held": [message["ReceiptHandle"] for message in messages if "ReceiptHandle" in message]},
             more=bool(received),
             watermark=None if received else now - self._settings.lateness - _LOST * _HIDDEN,
             quarantined=tuple(one for one in read if not isinstance(one, Signal)),
@@ -197,7 +197,7 @@ class Asked:
     def _turn(self, scan: _Scan) -> None:
         """To the next page, else to what is next in the cluster, else to the next one; after the last it has none."""
         if scan.token is None:
-            places = [(cluster, what) for cluster in self._settings.clusters for what in _LISTINGS]
+            places = [(cluster, what) for cluster in dict.fromkeys(self._settings.clusters) for what in _LISTINGS]
             following = places[places.index((scan.cluster, scan.what)) + 1 :]
             scan.cluster, scan.what = following[0] if following else ("", "")
 

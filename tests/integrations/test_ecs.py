@@ -265,6 +265,13 @@ def test_a_deployment_that_is_asked_for_reads_like_its_event(watch: Watch, state
     assert [] == [one for signals in later[2:] for one in signals]
 
 
+def test_a_cluster_that_is_named_twice_is_read_once(watch: Watch) -> None:
+    watch.settings = {**POLL, "clusters": ["shop", "shop"]}
+    batches = [watch.poll() for _ in range(2)]
+
+    assert [True, False] == [batch.more for batch in batches]
+
+
 def test_a_task_that_is_still_stopping_waits(watch: Watch) -> None:
     """It is told of when it has stopped."""
     watch.settings = POLL
