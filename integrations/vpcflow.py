@@ -30,7 +30,7 @@ from integrations._aws import read, written
 
 _NEEDS = "logs:FilterLogEvents"
 _PAGES_A_POLL = 5
-_ROWS_A_PAGE = 2_000
+_ROWS_A_PAGE = 10_000
 _SETTLES = timedelta(minutes=5)
 """How long after CloudWatch took a row in until FilterLogEvents surely finds it, clocks that differ among it."""
 _LARGEST = 2**53
