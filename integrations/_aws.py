@@ -25,7 +25,14 @@ if TYPE_CHECKING:
 
 _LARGEST_ANSWER = 16_000_000
 _THROTTLED = frozenset(
-    {"RequestThrottled", "RequestLimitExceeded", "Throttling", "ThrottledException", "ThrottlingException"}
+    {
+        "OverLimit",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "Throttling",
+        "ThrottledException",
+        "ThrottlingException",
+    }
 )
 _AUTH = frozenset(
     {

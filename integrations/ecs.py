@@ -132,13 +132,17 @@ class Queue:
         return list(self._call("receive_message", asked).get("Messages", []))
 
     def _delete(self, receipts: list[str]) -> None:
-        """What AWS does not delete, for its receipt is too old, it delivers again."""
+        """What AWS does not delete, for its receipt is too old or of another queue, it delivers again."""
         for start in range(0, len(receipts), _MESSAGES):
             entries = [
                 {"Id": str(place), "ReceiptHandle": receipt}
                 for place, receipt in enumerate(receipts[start : start + _MESSAGES])
             ]
-            self._call("delete_message_batch", {"Entries": entries})
+            try:
+                self._call("delete_message_batch", {"Entries": entries})
+            except Permanent as error:
+                if error.reason != "invalid":
+                    raise
 
     def _call(self, operation: str, arguments: Mapping[str, Any], *answers: str) -> dict[str, Any]:
         where = {"QueueUrl": self._settings.queue_url}

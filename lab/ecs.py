@@ -8,6 +8,7 @@ its latest receipt; messages come in no order, and sometimes twice; a stopped ta
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -22,6 +23,7 @@ _QUEUE = "AmazonSQS."
 _SHOWN = timedelta(hours=1)
 _MOST_MESSAGES = 10
 _PAGE = 100
+_RECEIPT = re.compile(r"\d+/\d+")
 _ARN = "arn:aws:ecs:us-east-1:111122223333"
 CLUSTER, SERVICE = f"{_ARN}:cluster/shop", f"{_ARN}:service/shop/web"
 
@@ -133,6 +135,8 @@ class Ecs(Aws):
         entries = ask["Entries"]
         if not 1 <= len(entries) <= _MOST_MESSAGES:
             raise refused("com.amazonaws.sqs#TooManyEntriesInBatchRequest", "From 1 to 10 entries.")
+        if not all(_RECEIPT.fullmatch(entry["ReceiptHandle"]) for entry in entries):
+            raise refused("com.amazonaws.sqs#ReceiptHandleIsInvalid", "The receipt is of another queue.")
         known = {message.receipt for message in self.messages}
         gone = {entry["ReceiptHandle"] for entry in entries} & known
         self.messages = [message for message in self.messages if message.receipt not in gone]

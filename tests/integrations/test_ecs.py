@@ -149,6 +149,14 @@ def test_a_receipt_that_is_too_old_is_no_failure(watch: Watch) -> None:
     assert 1 == len(set(watch.seen))
 
 
+def test_receipts_of_another_queue_are_let_go(watch: Watch) -> None:
+    """The operator named another queue meanwhile: the new one is read."""
+    key = watch.ecs.stopped()
+    watch.cursor = {"held": ["of another queue"]}
+
+    assert key == watch.one().id
+
+
 def test_more_than_a_poll_holds_is_read_by_the_next_one(watch: Watch) -> None:
     """And no watermark is told before the queue is empty; then one that leaves room for what is hidden."""
     for _ in range(64):
