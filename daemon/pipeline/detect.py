@@ -12,6 +12,7 @@ from daemon.model import Signal
 from daemon.pipeline import open as opening
 from daemon.pipeline.open import Detection
 from daemon.rules.engine import Engine, Match
+from daemon.rules.model import Count
 from daemon.rules.window import Verdict, advance, weight
 from daemon.store import incidents, signals
 
@@ -76,8 +77,8 @@ def _count(connection: Connection, detection: Detection, match: Match, signal: S
 
 def _advance(connection: Connection, match: Match, signal: Signal, row: int) -> Verdict:
     window = match.rule.window
-    if window is None:
-        raise ValueError(f"rule {match.rule.id} has no window")
+    if not isinstance(window, Count):
+        raise TypeError(f"rule {match.rule.id} has no count window")
     before = signals.window(connection, match.rule.id, match.key)
     verdict = advance(window, before, signal.at, str(row), weight(window, signal), match.severity)
     if verdict.state != before:

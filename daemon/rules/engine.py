@@ -140,7 +140,7 @@ def _compile(rule: Rule) -> _Compiled:
         holds=_unless(rule),
         clears=compile_condition(rule.clear.match) if rule.clear.match else lambda fields: False,
         raises=tuple((each.to, compile_condition(each.condition)) for each in rule.raises),
-        group=tuple((text, values_at(parse_path(text))) for text in rule.group_by),
+        group=tuple((part, values_at(parse_path(rule.path_of(part)))) for part in rule.group_by),
         clients=_clients(rule.clients),
     )
 

@@ -9,14 +9,19 @@ from pathlib import Path
 from daemon.errors import ConfigError, Problem
 from daemon.marked_yaml import Mark, parse
 from daemon.rules.model import Names, Rule, RuleSet
+from daemon.rules.policy import RulePolicy
 from daemon.rules.read_rule import read_rule
 from daemon.rules.reader import Reader, mark_of
+from daemon.rules.resolve import resolve
 
 _SUFFIXES = frozenset({".yaml", ".yml"})
 
 
-def load(folder: Path, names: Names) -> RuleSet:
-    """Every rule under the folder. Raises ConfigError with every problem of every file."""
+def load(folder: Path, names: Names, policy: RulePolicy | None = None) -> RuleSet:
+    """Every rule under the folder. Raises ConfigError with every problem of every file.
+
+    `names` holds the problems and lists of `policy`.
+    """
     if not folder.is_dir():
         raise ConfigError([Problem(str(folder), 0, "there is no such folder of rules.")])
     rules: dict[str, Rule] = {}
@@ -37,9 +42,10 @@ def load(folder: Path, names: Names) -> RuleSet:
         if named in rules:
             problems.append(Problem(shown, 1, f"there is already a rule '{named}', in {rules[named].file}."))
         rules[named] = rule
-    if problems:
-        raise ConfigError(problems)
-    return RuleSet(tuple(rules.values()), digest.hexdigest())
+    resolved, between = resolve(rules, (policy or RulePolicy()).problems)
+    if problems or between:
+        raise ConfigError(problems or between)  # a file that cannot be read would be missed by others
+    return RuleSet(tuple(resolved), digest.hexdigest())
 
 
 def load_text(id: str, content: str, file: str, names: Names) -> Rule:

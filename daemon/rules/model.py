@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Literal, TypeAlias
 
 from daemon.model import Json, Polarity, Severity
+from daemon.rules.conditions import Any as AnyOf
 from daemon.rules.conditions import Condition
 from daemon.rules.paths import Path
 from daemon.rules.template import Template
@@ -15,6 +16,8 @@ from daemon.rules.template import Template
 Stage: TypeAlias = Literal["live", "shadow"]
 
 NOWHERE = Template(())
+NEVER: Condition = AnyOf(())
+"""The condition of a rule over other rules: it reads no signals itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +36,132 @@ class Names:
     """Of actions, and `ticket`."""
     kinds: frozenset[str] = frozenset()
     """Streams; empty: any is taken."""
+    problems: frozenset[str] = frozenset()
+    """Of `policy/`."""
+    lists: Mapping[str, tuple[Json, ...]] = field(default_factory=dict)
+    """Of `policy/`: name → values, for `in_list`."""
     recovering: frozenset[str] = frozenset()
     """Source types whose signals say when an object has recovered."""
 
 
+Comparison: TypeAlias = Literal["gt", "gte", "lt", "lte"]
+
+
 @dataclass(frozen=True, slots=True)
-class Window:
+class Count:
     """Fires when any `within` of event time (both ends counted) holds `count`."""
 
     count: int
     within: timedelta
     of: Literal["signals", "count_delta"] = "signals"
+
+
+@dataclass(frozen=True, slots=True)
+class Distinct:
+    """Fires when any `within` holds `count` different values at `path`."""
+
+    path: Path
+    count: int
+    within: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregate:
+    """Fires when a function of the numbers at `path` within `within`, up to a signal, compares so with `bound`."""
+
+    function: Literal["sum", "avg", "min", "max", "percentile"]
+    path: Path
+    comparison: Comparison
+    bound: float
+    within: timedelta
+    percentile: float = 0.0
+    """0 to 100, for `percentile`."""
+    at_least: int = 1
+    """Numbers there must be before any is compared."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spike:
+    """Fires when the latest `within` holds `factor` times what one did on average in the `baseline` before it, and at
+    least `floor`."""
+
+    factor: float
+    within: timedelta
+    baseline: timedelta
+    floor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """Fires when the latest `within` holds at most `factor` times what one did on average in the `baseline` before it,
+    where that was at least `floor`."""
+
+    factor: float
+    within: timedelta
+    baseline: timedelta
+    floor: int
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """Fires when a group that was seen, or is expected, has been silent for `length`."""
+
+    length: timedelta
+    expect: tuple[tuple[Json, ...], ...] = ()
+    """Groups that must be heard of, seen or not: values in the order of `group_by`."""
+
+
+@dataclass(frozen=True, slots=True)
+class FirstSeen:
+    """Fires on a value at `path` that the group has not shown for `within`, once the group is known for `learn`."""
+
+    path: Path
+    within: timedelta
+    learn: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Fires when the value at `path` is another than in the group's signal before, at most `within` ago."""
+
+    path: Path
+    within: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Ratio:
+    """Fires when the share of signals for which `condition` holds compares so with `bound` (0 to 1)."""
+
+    condition: Condition
+    comparison: Comparison
+    bound: float
+    within: timedelta
+    at_least: int = 1
+    """Signals there must be before any share is taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Another rule whose firing is this one's signal."""
+
+    rule: str
+    """Its id."""
+    negated: bool = False
+    by: Mapping[str, str] = field(default_factory=dict)
+    """Name of a group's part → path in that rule's signals, where it differs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """Fires when every step that is not negated has fired within `within`, in order if `ordered`, and no negated one
+    where it stands."""
+
+    steps: tuple[Step, ...]
+    within: timedelta
+    ordered: bool = True
+
+
+Window: TypeAlias = Count | Distinct | Aggregate | Spike | Drop | Absent | FirstSeen | Change | Ratio | Sequence
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +252,16 @@ class Rule:
     kinds: tuple[str, ...] = ()
     """Empty: every stream of its sources."""
     group_by: tuple[str, ...] = ()
+    """Names of the group's parts: paths, or what `aliases` says is a path."""
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    """Name of a group's part → its path, where the two differ."""
+    key: tuple[str, ...] | None = None
+    """Names out of `group_by` that tell incidents apart; None: all of them."""
     window: Window | None = None
+    over: tuple[Step, ...] = ()
+    """Rules whose firings are what this one's window sees, in place of sources and a condition of its own."""
+    problem: str = ""
+    """What this rule is one sign of; rules of one problem share their incidents."""
     raises: tuple[Raise, ...] = ()
     location: Template = NOWHERE
     team: str = ""
@@ -148,9 +275,17 @@ class Rule:
     silent: bool = False
     """A building block: opens nothing."""
     runbook: str = ""
+    false_positives: tuple[str, ...] = ()
+    """What looks like it and is not, for whoever is woken."""
+    origin: Literal["heliograph", "sigma"] = "heliograph"
+    """The language that the file is written in."""
     tests: tuple[RuleTest, ...] = ()
     file: str = ""
     line: int = 0
+
+    def path_of(self, part: str) -> str:
+        """The path of one part of the group."""
+        return self.aliases.get(part, part)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,8 @@ _FLAGS: Mapping[str, str] = {
     "all": "each",
     "fieldref": "reference",
 }
-MODIFIERS = (*(name for name in OPERATORS if name != "equals"), *PREPARED, "exists", *_FLAGS)
+LISTED = "in_list"
+MODIFIERS = (*(name for name in OPERATORS if name != "equals"), *PREPARED, "exists", *_FLAGS, LISTED)
 
 _NESTED: Mapping[str, Callable[[tuple[Condition, ...]], Condition]] = {
     "any": Any,
@@ -65,8 +66,9 @@ def _line(key: str, at: Mark) -> Callable[[Reader, Json, Mark], Condition]:
 
 def _field(reader: Reader, key: str, at: Mark, value: Json, mark: Mark) -> Field:
     path, *modifiers = key.split("|")
-    operator, flags = _modifiers(modifiers, at)
-    field = Field(_path(path, at), operator, _operands(path, value), **flags)
+    operator, flags = _modifiers([modifier for modifier in modifiers if modifier != LISTED], at)
+    operands = _listed(reader, value) if LISTED in modifiers else _operands(path, value)
+    field = Field(_path(path, at), operator, operands, **flags)
     for operand in field.operands:
         _check(field, operand, at)
     return field
@@ -94,6 +96,15 @@ def _hint(modifier: str) -> str:
     if modifier.startswith("eq"):
         return "A field without a modifier is compared for equality."
     return nearest(modifier, MODIFIERS) or one_of("The modifiers are", MODIFIERS)
+
+
+def _listed(reader: Reader, value: Json) -> tuple[Json, ...]:
+    """The values of a list of `policy/`, compared by whatever operator stands beside `in_list`."""
+    lists = reader.names.lists
+    if not isinstance(value, str) or value not in lists:
+        hint = nearest(str(value), lists) or (one_of("There is", sorted(lists)) if lists else "Write it in policy/.")
+        raise Mistake(f"there is no list {named(value)}.", hint)
+    return lists[value]
 
 
 def _operands(path: str, value: Json) -> tuple[Json, ...]:

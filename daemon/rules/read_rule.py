@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any
 
 from daemon.marked_yaml import Mark, MarkedList, MarkedMap
 from daemon.model import Json
-from daemon.rules.model import Clear, Clients, Names, Raise, Rule, Window
+from daemon.rules.model import NEVER, Absent, Clear, Clients, Drop, Names, Raise, Rule, Sequence
 from daemon.rules.paths import parse_path
 from daemon.rules.read_condition import condition
 from daemon.rules.read_test import read_tests
+from daemon.rules.read_window import step, window
 from daemon.rules.reader import (
     Mistake,
     Parser,
@@ -26,12 +27,8 @@ from daemon.rules.reader import (
     severity,
     template,
     text,
-    whole,
     word,
 )
-
-MOST_COUNTED = 10_000
-"""Windows keep every signal that they count."""
 
 
 def read_rule(reader: Reader, id: str, value: Json, mark: Mark) -> Rule | None:
@@ -40,18 +37,55 @@ def read_rule(reader: Reader, id: str, value: Json, mark: Mark) -> Rule | None:
     if said is None or reader.problems:
         return None
     keys = {_FIELDS.get(key, key): found for key, found in said.items()}
-    keys.setdefault("clear", _default_clear(reader.names, keys["sources"], keys.get("group_by", ())))
+    keys["group_by"], keys["aliases"] = keys.get("group_by", ((), {}))
+    keys.setdefault("class_", "")  # a problem's rules have the problem's
+    if isinstance(keys.get("window"), Sequence):
+        keys["over"] = keys["window"].steps
+    if "over" in keys:
+        keys |= {"sources": (), "condition": NEVER}
+    keys.setdefault("clear", _default_clear(reader.names, keys))
     return Rule(id=id, file=mark.file, line=mark.line, **keys)
 
 
 def _rule(reader: Reader, value: Json, mark: Mark) -> dict[str, Any]:
-    said = reader.table(value, mark, RULE, "a rule", "title", "source", "match", "severity", "class")
+    needed = ["title", "severity", *_needed(value)]
+    said = reader.table(value, mark, RULE, "a rule", *needed)
+    _check_over(reader, value, said)
     _check_recovery(reader, value, said)
+    _check_key(reader, value, said)
+    _check_expected(reader, value, said)
     _check_raises(reader, value, said)
-    if "tests" in said and said.get("source"):
+    if "tests" in said:
         kind = said.get("kind", ("",))[0]
-        said["tests"] = read_tests(reader, said["tests"], said["source"][0], kind)
+        said["tests"] = read_tests(reader, said["tests"], said.get("source", ("",))[0], kind)
     return said
+
+
+def _needed(value: Json) -> Iterator[str]:
+    """What a rule must say beside title and severity."""
+    if not isinstance(value, MarkedMap):
+        return
+    if not _reads_rules(value):
+        yield from ("source", "match")
+    if "problem" not in value:
+        yield "class"
+
+
+def _reads_rules(value: MarkedMap) -> bool:
+    """Whether its window sees what other rules found, and no signals of its own."""
+    return "over" in value or (isinstance(value.get("window"), MarkedMap) and "sequence" in value["window"])
+
+
+def _check_over(reader: Reader, value: MarkedMap, said: Mapping[str, Any]) -> None:
+    if not _reads_rules(value):
+        return
+    for key in ("source", "kind", "match", "unless"):
+        if key in value:
+            reader.report(value.key_mark(key), f"a rule over other rules has no '{key}' of its own.")
+    if "over" in value and isinstance(said.get("window"), Sequence):
+        reader.report(value.key_mark("over"), "a sequence names its rules as its steps, not by 'over'.")
+    if "over" in value and "window" not in value:
+        reader.report(value.key_mark("over"), "'over' needs a 'window'.")
 
 
 def _check_recovery(reader: Reader, value: MarkedMap, said: Mapping[str, Any]) -> None:
@@ -59,6 +93,24 @@ def _check_recovery(reader: Reader, value: MarkedMap, said: Mapping[str, Any]) -
         hint = "Name the fields that tell objects apart, such as group_by: [id]."
         message = "'recovery' needs 'group_by', or the recovery of any object would clear this."
         reader.report(value.key_mark("clear"), message, hint)
+    for key in ("clear", "class", "key", "team", "reopen_within"):
+        if "problem" in value and key in value:
+            reader.report(value.key_mark(key), f"'{key}' is the problem's to say, not its rules'.")
+
+
+def _check_key(reader: Reader, value: MarkedMap, said: Mapping[str, Any]) -> None:
+    parts = said.get("group_by", ((), {}))[0]
+    for name in said.get("key", ()):
+        if name not in parts:
+            hint = nearest(name, parts) or "Name parts of group_by."
+            reader.report(value.key_mark("key"), f"'{name}' is no part of 'group_by'.", hint)
+
+
+def _check_expected(reader: Reader, value: MarkedMap, said: Mapping[str, Any]) -> None:
+    found, parts = said.get("window"), said.get("group_by", ((), {}))[0]
+    if isinstance(found, Absent) and any(len(group) != len(parts) for group in found.expect):
+        message = f"each group of 'expect' has {len(parts)} values, one for each part of 'group_by'."
+        reader.report(value.key_mark("window"), message, "" if parts else "Name the parts by group_by.")
 
 
 def _check_raises(reader: Reader, value: MarkedMap, said: Mapping[str, Any]) -> None:
@@ -68,19 +120,25 @@ def _check_raises(reader: Reader, value: MarkedMap, said: Mapping[str, Any]) -> 
             reader.report(value.key_mark("raise"), message, "1 is the worst.")
 
 
-def _default_clear(names: Names, sources: tuple[str, ...], group_by: tuple[str, ...]) -> Clear:
-    """Recovery, where the sources tell of it and the group names the object; else an hour of quiet."""
-    types = {names.sources.get(source, source) for source in sources}
-    if types <= names.recovering and "id" in group_by:
+def _default_clear(names: Names, keys: Mapping[str, Any]) -> Clear:
+    """What is quiet by nature is over when it is heard again. Else recovery, where the sources tell of it and the
+    group names the object; else an hour of quiet."""
+    if isinstance(keys.get("window"), Absent | Drop):
+        return Clear()
+    types = {names.sources.get(source, source) for source in keys["sources"]}
+    if types and types <= names.recovering and "id" in keys["group_by"]:
         return Clear(recovery=True)
     return Clear(quiet_for=timedelta(hours=1))
 
 
-def _window(reader: Reader, value: Json, mark: Mark) -> Window:
-    said = reader.table(value, mark, WINDOW, "a window", "count", "within")
-    if said.get("count", 0) > MOST_COUNTED:
-        raise Mistake(f"a window counts to {MOST_COUNTED} at most.", mark=value.value_mark("count"))
-    return Window(said.get("count", 1), said.get("within", timedelta(0)), said.get("of", "signals"))
+def _group(reader: Reader, value: Json, mark: Mark) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Names of parts, and the paths of those that are named otherwise."""
+    if not isinstance(value, MarkedMap):
+        return several(path_text)(reader, value, mark), {}
+    if not value:
+        raise Mistake("this map is empty.")
+    paths = {str(name): reader.attempt(path_text, path, value.value_mark(name)) for name, path in value.items()}
+    return tuple(paths), {name: path for name, path in paths.items() if path and name != path}
 
 
 def _raise(reader: Reader, value: Json, mark: Mark) -> Raise | None:
@@ -139,12 +197,15 @@ RULE: Mapping[str, Parser] = {
     "kind": several(_kind),
     "match": condition,
     "unless": condition,
-    "group_by": several(path_text),
-    "window": _window,
+    "group_by": _group,
+    "key": several(text),
+    "over": several(step),
+    "window": window,
     "severity": severity,
     "raise": several(_raise),
     "class": word("class", lambda names: names.classes),
     "location": template(200),
+    "problem": word("problem", lambda names: names.problems),
     "team": word("team", lambda names: names.teams),
     "clients": _clients,
     "clear": _clear,
@@ -153,15 +214,11 @@ RULE: Mapping[str, Parser] = {
     "stage": _one_word("stage", "live", "shadow"),
     "silent": flag,
     "runbook": text,
+    "false_positives": several(text),
     "tests": _kept,
 }
 """Every key of a rule. `tests` are read last, for they follow the rule's own source."""
 
-WINDOW: Mapping[str, Parser] = {
-    "count": whole(1),
-    "within": duration,
-    "of": _one_word("thing to count", "signals", "count_delta"),
-}
 RAISE: Mapping[str, Parser] = {"to": severity, "match": condition}
 CLEAR: Mapping[str, Parser] = {"quiet_for": duration, "recovery": flag, "match": condition}
 

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
 from daemon.model import Json, Severity, Signal
-from daemon.rules.model import Window
+from daemon.rules.model import Count as Window
 
 LATENESS = timedelta(hours=1)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

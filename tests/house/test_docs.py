@@ -25,7 +25,7 @@ from daemon.config.schema import File
 from daemon.contract import Duration, Settings
 from daemon.errors import ConfigError
 from daemon.metrics import Metrics
-from daemon.rules import read_condition, read_rule, read_test
+from daemon.rules import read_condition, read_rule, read_test, read_window
 from daemon.rules.model import RuleTest
 from daemon.sla import policy
 from docs.generate import DOCS, renew, table
@@ -52,7 +52,8 @@ clients: {acme: {zz: 1}}
 """A key that there is not in every table of the policy: the reader's answers list those that there are."""
 RULE_KEYS = {
     "rule": set(read_rule.RULE),
-    "window": set(read_rule.WINDOW),
+    "window": {key for kind in read_window.KINDS.values() for key in kind.keys},
+    "step": set(read_window.STEP),
     "raise": set(read_rule.RAISE),
     "clear": set(read_rule.CLEAR),
     "modifier": set(read_condition.MODIFIERS),

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from daemon.model import Json
 from daemon.rules.engine import Engine, Match
-from daemon.rules.model import Names, Rule, RuleTest
+from daemon.rules.model import Count, Names, Rule, RuleTest
 from daemon.rules.testing import Arrival, Observed, ObservedIncident, arrivals
 from daemon.rules.window import advance, weight
 
@@ -53,7 +53,7 @@ class Player:
 
     def _fires(self, match: Match, arrival: Arrival) -> bool:
         window, signal = match.rule.window, arrival.signal
-        if window is None:
+        if not isinstance(window, Count):
             return True
         before = self._windows.get(match.key)
         verdict = advance(window, before, signal.at, signal.id, weight(window, signal), match.severity)

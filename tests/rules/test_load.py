@@ -11,7 +11,7 @@ from daemon.errors import ConfigError
 from daemon.model import Polarity
 from daemon.rules.conditions import All, Field
 from daemon.rules.load import load, load_text
-from daemon.rules.model import Clear, Clients, Expect, Rule, Window
+from daemon.rules.model import Clear, Clients, Count, Expect, Rule
 from daemon.rules.paths import parse_path
 from tests.rules.names import NAMES
 
@@ -68,7 +68,7 @@ def test_what_is_written_is_what_is_meant() -> None:
     )
 
     assert (("sentry.issue",), ("id",), "web") == (full.kinds, full.group_by, full.team)
-    assert Window(9, timedelta(minutes=5), "count_delta") == full.window
+    assert Count(9, timedelta(minutes=5), "count_delta") == full.window
     assert Clients("from", path=parse_path("tags.tenant")) == full.clients
     assert Clear(timedelta(minutes=10), recovery=True) == full.clear
     assert (timedelta(hours=2), ("ticket", "page")) == (full.reopen_within, full.then)

@@ -11,18 +11,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemon.model import Json
-from daemon.rules.model import Window
+from daemon.rules.model import Count
 from daemon.rules.window import Verdict, advance, cap
 
 START = datetime(2026, 7, 1, 12, tzinfo=UTC)
-THREE = Window(3, timedelta(minutes=5))
+THREE = Count(3, timedelta(minutes=5))
 
 
 def at(minutes: float) -> datetime:
     return START + timedelta(minutes=minutes)
 
 
-def feed(window: Window, *minutes: float) -> list[Verdict]:
+def feed(window: Count, *minutes: float) -> list[Verdict]:
     """A signal at each minute, in the order in which they arrive, named by its place."""
     state: Json = None
     verdicts = []
@@ -78,7 +78,7 @@ def test_what_weighs_nothing_changes_nothing() -> None:
 
 def test_weights_are_added() -> None:
     """With `of: count_delta` one signal may stand for many events."""
-    window = Window(100, timedelta(minutes=5), "count_delta")
+    window = Count(100, timedelta(minutes=5), "count_delta")
     first = advance(window, None, at(0), "a", weight=60)
     verdict = advance(window, first.state, at(2), "b", weight=40)
 
@@ -111,7 +111,7 @@ def test_state_is_json_and_bounded() -> None:
     assert kept == json.loads(json.dumps(kept))
 
 
-def reference(window: Window, seen: list[tuple[int, str, int]], new: tuple[int, str, int]) -> tuple[bool, set[str]]:
+def reference(window: Count, seen: list[tuple[int, str, int]], new: tuple[int, str, int]) -> tuple[bool, set[str]]:
     """Every stretch of `within` that begins at a signal and has the new one in it, tried one by one."""
     within = int(window.within.total_seconds())
     evidence: set[str] = set()
@@ -129,7 +129,7 @@ SIGNALS = st.lists(st.tuples(st.integers(0, 900), st.integers(0, 5)), max_size=2
 @given(SIGNALS, st.integers(1, 12), st.integers(1, 400))
 def test_it_agrees_with_trying_every_stretch(signals: list[tuple[int, int]], count: int, within: int) -> None:
     """The quick way and the slow way say the same at every signal, in any order of arrival."""
-    window = Window(count, timedelta(seconds=within), "count_delta")
+    window = Count(count, timedelta(seconds=within), "count_delta")
     state: Json = None
     seen: list[tuple[int, str, int]] = []
     for number, (second, weight) in enumerate(signals):
