@@ -10,6 +10,13 @@ import re2  # type: ignore[import-untyped,import-not-found,unused-ignore]
 
 _OPTIONS = re2.Options()
 _OPTIONS.log_errors = False
+_PIECE = re.compile(r"\\[*?\\]|.", re.DOTALL)
+_SHAPES = {
+    (False, False): "equals",
+    (False, True): "startswith",
+    (True, False): "endswith",
+    (True, True): "contains",
+}
 
 
 @lru_cache(maxsize=4096)
@@ -25,12 +32,39 @@ def searcher(pattern: str) -> Callable[[str], bool]:
         try:
             return compiled.search(text) is not None
         except UnicodeEncodeError:  # a lone surrogate, which JSON may carry and UTF-8 may not
-            return compiled.search(text.encode("utf-8", "replace").decode()) is not None
+            return compiled.search(whole_characters(text)) is not None
 
     return found
 
 
+def whole_characters(text: str) -> str:
+    """With U+FFFD in place of each lone surrogate."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 def from_glob(glob: str) -> str:
-    """The pattern of a whole text in which `*` stands for anything and `?` for one character."""
-    pieces = {"*": ".*", "?": "."}
-    return r"(?s)\A" + "".join(pieces.get(c) or re.escape(c) for c in glob) + r"\z"
+    """The pattern of a whole text in which `*` stands for anything and `?` for one character.
+
+    A backslash before either, or before another backslash, makes it stand for itself.
+    """
+    wild = {"*": ".*", "?": "."}
+    return r"(?s)\A" + "".join(wild.get(piece) or re.escape(_unescaped(piece)) for piece in _pieces(glob)) + r"\z"
+
+
+def as_text_test(glob: str) -> tuple[str, str]:
+    """The plainest operator that says the same as the glob, and its operand."""
+    pieces = _pieces(glob)
+    opens, closes = pieces[:1] == ["*"], pieces[1:] != [] and pieces[-1] == "*"
+    inner = pieces[opens : len(pieces) - closes]
+    if any(piece in {"*", "?"} for piece in inner):
+        return "glob", glob
+    shape = "contains" if pieces == ["*"] else _SHAPES[opens, closes]
+    return shape, "".join(map(_unescaped, inner))
+
+
+def _pieces(glob: str) -> list[str]:
+    return _PIECE.findall(glob)
+
+
+def _unescaped(piece: str) -> str:
+    return piece[1:] if len(piece) == 2 else piece
