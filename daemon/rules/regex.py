@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import re2  # type: ignore[import-untyped,import-not-found,unused-ignore]
 
-_OPTIONS = re2.Options()
-_OPTIONS.log_errors = False
+_SET_MEMORY = 256 << 20
+"""An upper bound: RE2 takes what its states need."""
+_PROBE = r"\A\x00\z"
+
+
+def _options(memory: int = 8 << 20) -> re2.Options:
+    options = re2.Options()
+    options.log_errors = False
+    options.never_capture = True
+    options.max_mem = memory
+    return options
+
+
+_OPTIONS = _options()
 _PIECE = re.compile(r"\\[*?\\]|.", re.DOTALL)
 _SHAPES = {
     (False, False): "equals",
@@ -40,6 +52,43 @@ def searcher(pattern: str) -> Callable[[str], bool]:
 def whole_characters(text: str) -> str:
     """With U+FFFD in place of each lone surrogate."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+class TextSet:
+    """Which of many patterns are found in a text, in one pass whatever their number."""
+
+    def __init__(self, patterns: Sequence[str]) -> None:
+        """Raises ValueError if they are too much for one set."""
+        self._set = re2.Set.SearchSet(_options(_SET_MEMORY))
+        try:
+            for pattern in (*patterns, _PROBE):
+                self._set.Add(pattern)
+            self._set.Compile()
+        except re2.error as error:
+            raise ValueError("RE2 takes no such set") from error
+        self._probe = len(patterns)
+        if self._probe not in (self._set.Match("\x00") or ()):  # so RE2 tells of a set beyond its memory
+            raise ValueError("the set is beyond RE2's memory")
+
+    def __call__(self, text: str) -> list[int]:
+        """Their numbers, in no order."""
+        try:
+            found: list[int] = self._set.Match(text) or []
+        except UnicodeEncodeError:
+            found = self._set.Match(whole_characters(text)) or []
+        if found and text == "\x00":
+            found.remove(self._probe)
+        return found
+
+
+def as_pattern(operator: str, operand: str) -> str:
+    """What RE2 looks for where an operator on text, folded already, is asked for."""
+    if operator == "re":
+        return operand
+    if operator == "glob":
+        return from_glob(operand)
+    opens, closes = (r"\A" if operator == "startswith" else ""), (r"\z" if operator == "endswith" else "")
+    return opens + re.escape(operand) + closes
 
 
 def from_glob(glob: str) -> str:

@@ -92,8 +92,8 @@ LEAVES: st.SearchStrategy[Condition] = st.one_of(
 CONDITIONS: st.SearchStrategy[Condition] = st.recursive(
     LEAVES,
     lambda inner: st.one_of(
-        st.builds(All, st.lists(inner, min_size=1, max_size=3).map(tuple)),
-        st.builds(Either, st.lists(inner, min_size=1, max_size=3).map(tuple)),
+        st.builds(All, st.lists(inner, max_size=3).map(tuple)),
+        st.builds(Either, st.lists(inner, max_size=3).map(tuple)),
         st.builds(Not, inner),
     ),
     max_leaves=6,
