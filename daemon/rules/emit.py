@@ -37,8 +37,12 @@ class Source:
         """What a local variable holds already where the next line will stand."""
         self._indent = 1
 
+    @property
+    def written(self) -> str:
+        return "\n".join(self._lines)
+
     def build(self) -> Callable[[Fields, list[int]], object]:
-        exec(compile("\n".join(self._lines), "<rules>", "exec"), self._constants)  # noqa: S102  nobody's text is in it
+        exec(compile(self.written, "<rules>", "exec"), self._constants)  # noqa: S102  nobody's text is in it
         run: Callable[[Fields, list[int]], object] = self._constants["run"]  # type: ignore[assignment]
         return run
 

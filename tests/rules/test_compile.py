@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from daemon.model import Json
 from daemon.rules.compile import Limits, Program
-from daemon.rules.conditions import Condition
+from daemon.rules.conditions import Condition, simplified
+from daemon.rules.emit import Source
 from tests.rules import reference
 from tests.rules.arbitrary import CONDITIONS, DOCUMENTS
 
@@ -24,3 +27,21 @@ def test_it_agrees_with_the_plainest_evaluation(
     for document in documents:
         alone = [number for number, condition in enumerate(conditions) if reference.holds(condition, document)]
         assert alone == list(program(document))
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(CONDITIONS, min_size=1, max_size=5))
+def test_no_text_of_a_rule_is_in_the_source(conditions: list[Condition]) -> None:
+    """Whatever is named or asked for comes in as a constant: the source is words of our own and numbers."""
+    source = Source()
+    source.conditions(dict(enumerate(map(simplified, conditions))))
+
+    words = set(re.findall(r"[^\W\d]\w*", source.written))
+    assert set() == {word for word in words if not re.fullmatch(r"[cv]\d+", word)} - OURS
+    assert set() == set(source.written) & set("\"'\\#@")
+
+
+OURS = {
+    "def", "run", "fields", "hits", "get", "add", "append", "if", "else", "is", "not", "in", "and", "or", "None",
+    "True", "False", "str", "dict", "__class__", "casefold", "startswith", "endswith", "ODD", "TEXT",
+}  # fmt: skip
