@@ -33,13 +33,13 @@ from daemon.desk.terms import TICKET, Terms
 from daemon.errors import ConfigError, Problem
 from daemon.log import Once
 from daemon.metrics import Metrics
-from daemon.pipeline.clear import Clear
 from daemon.pipeline.clocks import Clocks
 from daemon.pipeline.collect import Collect
 from daemon.pipeline.heartbeat import Heartbeat
 from daemon.pipeline.open import Detection
 from daemon.pipeline.receive import Receive
 from daemon.pipeline.send import Send
+from daemon.pipeline.settle import Settle
 from daemon.pipeline.track import Track
 from daemon.pipeline.trim import Trim
 from daemon.pipeline.turn import Turn
@@ -218,7 +218,7 @@ class Daemon:
         """Every step of the pipeline, in the order of the flow."""
         return [
             *(self._collect(name, source) for name, source in self._sources.items()),
-            Clear(self.store, self._terms),
+            Settle(self.store, self._engine, self._detection),
             Clocks(self.store, self._terms, self.metrics),
             *(self._send(role, action, n) for role, action in self._actions.items() for n in range(SENDERS)),
             *(self._track(role, feed) for role, feed in self._feeds()),

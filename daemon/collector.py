@@ -33,6 +33,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from daemon.clock import Clock
 from daemon.model import EventKind, IncidentState, TicketState
 from daemon.store.engine import Store
+from daemon.store.incidents import not_in_shadow
 from daemon.store.schema import clocks, decisions, deliveries, events, incidents, polls, tickets, warnings
 
 Key: TypeAlias = tuple[str, ...]
@@ -237,9 +238,10 @@ def _lengths(connection: Connection) -> Iterator[Metric]:
 
 def _incidents(connection: Connection) -> Iterator[Metric]:
     by = (incidents.c.severity, incidents.c.state)
-    standing = _values(connection, by, incidents.c.state.in_(INCIDENT_STATES))
+    live = not_in_shadow()
+    standing = _values(connection, by, incidents.c.state.in_(INCIDENT_STATES), live)
     yield INCIDENTS(_zeros(SEVERITIES, INCIDENT_STATES) | standing)
-    yield EPISODES(_values(connection, (incidents.c.origin,), of=incidents.c.episode))
+    yield EPISODES(_values(connection, (incidents.c.origin,), live, of=incidents.c.episode))
 
 
 def _sources(connection: Connection, names: Sequence[str]) -> Iterator[Metric]:

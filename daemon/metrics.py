@@ -7,7 +7,7 @@ are known in advance stand at 0 from the start (`declare_…`), since a rate mis
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -40,6 +40,11 @@ class Metrics:
         self._tick = Gauge(
             "heliograph_scheduler_last_tick_timestamp_seconds", "When clocks were last looked at.", registry=registry
         )
+
+        self._windows_capped = Counter(
+            "heliograph_rule_state_dropped", "Signals or values that a rule's windows forgot because a cap bit.",
+            ["rule"], registry=registry,
+        )  # fmt: skip
 
     def _declare_polls(self, registry: CollectorRegistry) -> None:
         by_source, by_reason = ["source"], ["source", "reason"]
@@ -109,6 +114,11 @@ class Metrics:
         """A record that could not be read."""
         self._events.labels(source).inc()
         self._dropped.labels(source, _bounded(reason, otherwise="unreadable")).inc()
+
+    def windows_capped(self, dropped: Mapping[str, int]) -> None:
+        """By rule; the rules bound the label."""
+        for rule, many in dropped.items():
+            self._windows_capped.labels(rule).inc(many)
 
     @contextmanager
     def requested(self, role: str, verb: str) -> Iterator[None]:

@@ -99,6 +99,8 @@ class Incident:
     ended_at: datetime | None = None
     page: int = 0
     """The n of the latest page's key; 0 before the first."""
+    held: Mapping[str, Json] | None = None
+    """Why nothing of it is set going: `by` (shadow, silence, maintenance, inhibition), `id`, `why`, `until`."""
 
 
 class TicketState(StrEnum):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -12,14 +12,15 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from daemon.clock import ToldClock
-from daemon.desk import opening, owed
+from daemon.desk import owed
 from daemon.model import Incident
 from daemon.pipeline import detect
 from daemon.pipeline.open import Detection
+from daemon.pipeline.settle import expect, settle
 from daemon.rules.engine import Engine
 from daemon.rules.model import Rule, RuleTest
 from daemon.rules.testing import Observed, ObservedIncident, arrivals, compare
-from daemon.store import deliveries, incidents, tickets
+from daemon.store import deliveries, incidents, polls, tickets, windows
 from daemon.store.engine import Store
 
 START = datetime(2026, 1, 5, 9, tzinfo=UTC)
@@ -40,19 +41,32 @@ class Stage:
     store: Store
     detection: Detection
 
-    def play(self, rule: Rule, test: RuleTest) -> list[str]:
-        """What was not as the test expects, in words."""
+    def play(self, rule: Rule, test: RuleTest, rules: Mapping[str, Rule] | None = None) -> list[str]:
+        """What was not as the test expects, in words. `rules` are those on which this one may stand."""
         seen = Observed()
         try:
             with self.store.write() as connection:
-                seen = _play(connection, self._watching(rule), rule, test)
+                engine = Engine(_cast(rule, rules or {}))
+                seen = _play(connection, self._watching(engine), engine, test)
                 raise _Undone
         except _Undone:
             return compare(test.expect, seen)
 
-    def _watching(self, rule: Rule) -> Detection:
-        """A rule may name a type of which no source is configured."""
-        return replace(self.detection, sources={name: name for name in rule.sources})
+    def _watching(self, engine: Engine) -> Detection:
+        """Rules may name a type of which no source is configured."""
+        return replace(self.detection, sources={name: name for rule in engine.rules.values() for name in rule.sources})
+
+
+def _cast(rule: Rule, rules: Mapping[str, Rule]) -> list[Rule]:
+    """The rule, live, and beneath it those on which it stands, which open nothing here."""
+    beneath: dict[str, Rule] = {}
+    waiting = [step.rule for step in rule.over]
+    while waiting:
+        id = waiting.pop()
+        if id not in beneath and id in rules:
+            beneath[id] = replace(rules[id], silent=True)
+            waiting += [step.rule for step in rules[id].over]
+    return [*beneath.values(), replace(rule, stage="live", silent=False)]
 
 
 @contextmanager
@@ -65,26 +79,43 @@ def stage(detection: Detection, roles: frozenset[str]) -> Iterator[Stage]:
         store.close()
 
 
-def _play(connection: Connection, detection: Detection, rule: Rule, test: RuleTest) -> Observed:
-    engine = Engine([replace(rule, stage="live")])
-    cleared: dict[str, timedelta] = {}
-    end = START
-    for arrival in arrivals(test, START):
-        _clear(connection, detection, arrival.signal.at, cleared)
+def _play(connection: Connection, detection: Detection, engine: Engine, test: RuleTest) -> Observed:
+    """As if the sources were always read as far as they can be: up to the earliest signal that is still to arrive."""
+    waiting = arrivals(test, START)
+    end = max((arrival.at for arrival in waiting), default=START)
+    expect(connection, engine, START)
+    for number, arrival in enumerate(waiting):
+        earliest = min(later.signal.at for later in waiting[number:])
+        read_up_to(connection, detection, engine, min(earliest, arrival.at))
         wanted, _ = detect.sift(engine, [arrival.signal])
-        detect.detect(connection, detection, wanted, arrival.at)
-        end = max(end, arrival.at)
-    _clear(connection, detection, end + SETTLES_AFTER, cleared)
-    return Observed(tuple(_observed(connection, incident, cleared) for incident in incidents.recent(connection)))
+        detect.detect(connection, detection, engine, wanted, arrival.at)
+    read_up_to(connection, detection, engine, end + SETTLES_AFTER)
+    return Observed(tuple(_observed(connection, incident) for incident in incidents.recent(connection)))
 
 
-def _clear(connection: Connection, detection: Detection, at: datetime, cleared: dict[str, timedelta]) -> None:
-    for incident, quiet_at in incidents.quiet(connection, dict.fromkeys(detection.sources, at)):
-        opening.clear(connection, detection.terms, incident, quiet_at, "no signal any more", quiet_at)
-        cleared[incident.id] = quiet_at - START
+def read_up_to(connection: Connection, detection: Detection, engine: Engine, until: datetime) -> None:
+    """Tells the sources to be read up to `until`, and lets what becomes certain on the way happen at its own time."""
+    before = datetime.min.replace(tzinfo=UTC)
+    while (due := _next(connection, until)) is not None and due > before:
+        _read(connection, detection, due)
+        while settle(connection, detection, engine, due):
+            pass
+        before = due
+    _read(connection, detection, until)
 
 
-def _observed(connection: Connection, incident: Incident, cleared: dict[str, timedelta]) -> ObservedIncident:
+def _next(connection: Connection, until: datetime) -> datetime | None:
+    found = [at for at in (windows.next_due(connection), incidents.next_clear(connection)) if at is not None]
+    return min((at for at in found if at <= until), default=None)
+
+
+def _read(connection: Connection, detection: Detection, mark: datetime) -> None:
+    for name in detection.sources:
+        polls.declare(connection, name, START)
+        polls.advance(connection, name, None, mark, mark, mark)
+
+
+def _observed(connection: Connection, incident: Incident) -> ObservedIncident:
     over_at = incidents.over_at(connection, incident.id)
     return ObservedIncident(
         severity=incident.severity,
@@ -95,5 +126,5 @@ def _observed(connection: Connection, incident: Incident, cleared: dict[str, tim
         clients=tuple(ticket.client for ticket in tickets.of_incident(connection, incident.id)),
         page=deliveries.was_owed(connection, owed.PAGE, owed.page_key(incident)),
         defect=deliveries.was_owed(connection, owed.DEFECT, owed.defect_key(incident)),
-        cleared=cleared.get(incident.id, None if over_at is None else over_at - START),
+        cleared=None if over_at is None else over_at - START,
     )

@@ -29,7 +29,7 @@ def test(options: argparse.Namespace) -> int:
     failed: list[tuple[Rule, RuleTest, list[str]]] = []
     with stage(setup.detection, frozenset(setup.config.actions)) as play:
         for rule, case in track(cases, "rules test", console=console, transient=True, disable=options.json):
-            if differences := play.play(rule, case):
+            if differences := play.play(rule, case, setup.rules.by_id):
                 failed.append((rule, case, differences))
     _tell(options.json, len(rules), len(cases), failed)
     return 1 if failed else 0

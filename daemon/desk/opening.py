@@ -6,13 +6,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any, Literal, TypeAlias
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
 from daemon.desk import ledger, owed
+from daemon.desk.episodes import clears_at, divide
 from daemon.desk.terms import Terms
 from daemon.model import (
     INTERNAL,
@@ -27,6 +29,7 @@ from daemon.model import (
     TicketState,
 )
 from daemon.store import incidents, tickets
+from daemon.store.incidents import Proof
 
 _ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _ID_LENGTH = 10
@@ -46,8 +49,7 @@ class Opening:
     at: datetime
     """Event time of the newest evidence."""
     began_at: datetime
-    signals: tuple[int, ...]
-    """Rows of the evidence."""
+    proofs: tuple[Proof, ...] = ()
     sources: tuple[str, ...] = ()
     """Configured names whose watermarks must pass before it clears by quiet."""
     clients: tuple[str, ...] = (INTERNAL,)
@@ -60,35 +62,95 @@ class Opening:
     then: tuple[Role, ...] | None = None
     quiet_for: timedelta | None = None
     reopen_within: timedelta = timedelta(hours=1)
+    held: Mapping[str, Json] | None = None
+    """Why nothing of it may be set going now."""
 
 
-def open_or_join(connection: Connection, terms: Terms, opening: Opening, now: datetime) -> Incident:
+Outcome: TypeAlias = Literal["opened", "reopened", "joined", "old"]
+Retell: TypeAlias = Callable[[Proof], Opening]
+"""Says again what a signal that is evidence means: for an episode that turns out to be one of its own."""
+
+
+def open_or_join(connection: Connection, terms: Terms, opening: Opening, now: datetime) -> tuple[Incident, Outcome]:
     """The incident that these signals are evidence of, opened, joined or reopened."""
     standing = incidents.standing(connection, opening.key) or _reopenable(connection, opening)
+    outcome: Outcome = "joined"
     if standing is None:
-        incident = _new(connection, terms, opening, now)
+        incident, outcome = _new(connection, terms, opening, now), "opened"
+    elif _is_old_news(connection, standing, opening):
+        _link(connection, standing, opening.proofs)
+        return standing, "old"
     elif standing.state is IncidentState.OPEN:
         incident = _join(connection, standing, opening)
-    elif _is_old_news(connection, standing, opening):
-        incidents.link(connection, standing.id, opening.signals, standing.episode, opening.rule)
-        return standing
     else:
-        incident = _next_episode(connection, standing, opening, now)
-    incidents.link(connection, incident.id, opening.signals, incident.episode, opening.rule)
-    _tickets(connection, terms, incident, opening, now)
-    owed.set_going(connection, terms, incident, opening.then, now)
-    return incident
+        incident, outcome = _next_episode(connection, standing, opening, now), "reopened"
+    _link(connection, incident, opening.proofs)
+    _keep_time(connection, incident, opening)
+    _set_going(connection, terms, incident, opening, now)
+    return incident, outcome
+
+
+def prolong(connection: Connection, incident: Incident, proof: Proof, quiet_for: timedelta | None) -> None:
+    """One more signal of what is open already: evidence, and no more."""
+    _link(connection, incident, (proof,))
+    row = incidents.row_of(connection, incident.id)
+    if row.before_at is None or proof.at > row.before_at:
+        incidents.change(connection, incident.id, last_signal_at=max(incident.last_signal_at, proof.at))
+        _move_clear(connection, incident, row, proof.at, quiet_for)
+
+
+def _set_going(connection: Connection, terms: Terms, incident: Incident, opening: Opening, now: datetime) -> None:
+    """Tickets, pages, defects; nothing while it is held."""
+    if incident.held is None:
+        _tickets(connection, terms, incident, opening, now)
+        owed.set_going(connection, terms, incident, opening.then, now)
+
+
+def release(connection: Connection, terms: Terms, incident: Incident, opening: Opening, now: datetime) -> None:
+    """What held it is gone, and it is open still: from now on it is an incident like any other."""
+    incidents.change(connection, incident.id, held=None)
+    _set_going(connection, terms, replace(incident, held=None), opening, now)
+
+
+def _link(connection: Connection, incident: Incident, proofs: Sequence[Proof]) -> None:
+    """Evidence of the time before this episode is that of the one before."""
+    before_at = incidents.row_of(connection, incident.id).before_at
+    earlier = [proof for proof in proofs if before_at is not None and proof.at <= before_at]
+    incidents.link(connection, incident.id, incident.episode - 1, earlier)
+    incidents.link(connection, incident.id, incident.episode, [proof for proof in proofs if proof not in earlier])
+
+
+def _keep_time(connection: Connection, incident: Incident, opening: Opening) -> None:
+    """When it will have been quiet for long enough, as far as is known."""
+    row = incidents.row_of(connection, incident.id)
+    _move_clear(connection, incident, row, opening.at, opening.quiet_for)
+
+
+def _move_clear(
+    connection: Connection, incident: Incident, row: Row[Any], at: datetime, quiet_for: timedelta | None
+) -> None:
+    """In order it moves on with each signal. What comes after a gap, or late, has the whole episode looked at."""
+    in_order = row.clear_at is not None and row.last_signal_at <= row.clear_at and incident.last_signal_at <= at
+    if quiet_for is None:
+        clear_at = None
+    elif row.clear_at is None or (in_order and at <= row.clear_at):
+        clear_at = max(at, row.last_signal_at) + quiet_for
+    else:
+        clear_at = clears_at(incidents.proofs(connection, incident.id, incident.episode), quiet_for)
+    incidents.change(connection, incident.id, clear_at=clear_at, quiet_seconds=_seconds(quiet_for))
 
 
 def _reopenable(connection: Connection, opening: Opening) -> Incident | None:
     ended = incidents.latest_ended(connection, opening.key)
-    if ended is None or ended.ended_at is None:
+    if ended is None:
         return None
-    return ended if opening.at <= ended.ended_at + opening.reopen_within else None
+    over_at = incidents.over_at(connection, ended.id) or ended.ended_at
+    return ended if over_at is not None and opening.at <= over_at + opening.reopen_within else None
 
 
 def _is_old_news(connection: Connection, incident: Incident, opening: Opening) -> bool:
-    over_at = incidents.over_at(connection, incident.id)
+    row = incidents.row_of(connection, incident.id)
+    over_at = row.over_at if incident.state is not IncidentState.OPEN else row.before_at
     return over_at is not None and opening.at <= over_at
 
 
@@ -98,7 +160,7 @@ def _new(connection: Connection, terms: Terms, opening: Opening, now: datetime) 
         id=id, key=opening.key, rule=opening.rule, title=opening.title, severity=opening.severity,
         state=IncidentState.OPEN, episode=1, opened_at=now, began_at=opening.began_at, last_signal_at=opening.at,
         class_=opening.class_, location=opening.location, team=opening.team, group=opening.group or {},
-        runbook=opening.runbook, origin=opening.origin, page=1,
+        runbook=opening.runbook, origin=opening.origin, page=1, held=opening.held,
     )  # fmt: skip
     incidents.add(
         connection,
@@ -108,7 +170,7 @@ def _new(connection: Connection, terms: Terms, opening: Opening, now: datetime) 
             "last_signal_at": opening.at, "class": opening.class_, "location": opening.location,
             "team": opening.team, "group": dict(incident.group), "runbook": opening.runbook,
             "origin": opening.origin, "page": 1, "roles": [], "sources": sorted(opening.sources),
-            "quiet_seconds": _seconds(opening.quiet_for), "clear_at": _clear_at(opening.at, opening.quiet_for),
+            "quiet_seconds": _seconds(opening.quiet_for), "held": opening.held and dict(opening.held),
         },
     )  # fmt: skip
     return incident
@@ -123,10 +185,10 @@ def _join(connection: Connection, incident: Incident, opening: Opening) -> Incid
     )
     incidents.change(
         connection, incident.id, severity=joined.severity, began_at=joined.began_at,
-        last_signal_at=joined.last_signal_at, clear_at=_clear_at(joined.last_signal_at, opening.quiet_for),
+        last_signal_at=joined.last_signal_at,
         sources=sorted(incidents.sources_of(connection, incident.id).union(opening.sources)),
     )  # fmt: skip
-    return joined
+    return replace(joined, last_signal_at=incident.last_signal_at)
 
 
 def _next_episode(connection: Connection, incident: Incident, opening: Opening, now: datetime) -> Incident:
@@ -134,24 +196,62 @@ def _next_episode(connection: Connection, incident: Incident, opening: Opening, 
     again = replace(
         incident, state=IncidentState.OPEN, episode=incident.episode + 1, severity=opening.severity, opened_at=now,
         began_at=opening.began_at, last_signal_at=opening.at, page=incident.page + 1, title=opening.title,
-        cleared_at=None, ended_at=None,
+        cleared_at=None, ended_at=None, held=opening.held,
     )  # fmt: skip
     done = incidents.roles_set_going(connection, incident.id) & {owed.DEFECT}
     incidents.change(
         connection, incident.id, state=again.state.value, episode=again.episode, severity=again.severity,
         opened_at=now, began_at=again.began_at, last_signal_at=again.last_signal_at, page=again.page,
-        title=again.title, cleared_at=None, ended_at=None, over_at=None, roles=sorted(done),
-        clear_at=_clear_at(opening.at, opening.quiet_for),
+        title=again.title, cleared_at=None, ended_at=None, over_at=None, roles=sorted(done), clear_at=None,
+        before_at=incidents.over_at(connection, incident.id), held=opening.held and dict(opening.held),
     )  # fmt: skip
     return again
 
 
+def divide_again(
+    connection: Connection, terms: Terms, incident: Incident, read_to: datetime | None, retell: Retell, now: datetime
+) -> bool:
+    """Ends the open episode where its evidence says that it was over, and lets what came after be the next one.
+    Whether anything ended."""
+    quiet_for = incidents.quiet_for(connection, incident.id)
+    first, *later = divide(incidents.proofs(connection, incident.id, incident.episode), quiet_for, read_to)
+    if first.over_at is None:
+        return False
+    moved = [proof for episode in later for proof in episode.proofs]
+    incidents.unlink(connection, incident.id, [proof.signal for proof in moved])
+    why = "a signal says that it recovered" if first.recovered else "no signal any more"
+    clear(connection, terms, incident, first.over_at, why, now)
+    for proof in moved:
+        _tell_again(connection, terms, proof, retell, now)
+    return True
+
+
+def _tell_again(connection: Connection, terms: Terms, proof: Proof, retell: Retell, now: datetime) -> None:
+    opening = retell(proof)
+    standing = incidents.standing(connection, opening.key)
+    if proof.recovered:
+        over(connection, terms, opening.key, proof, None, retell, now)
+    elif proof.fired:
+        open_or_join(connection, terms, opening, now)
+    elif standing is not None and standing.state is IncidentState.OPEN:
+        prolong(connection, standing, proof, opening.quiet_for)
+
+
+def over(
+    connection: Connection, terms: Terms, key: str, proof: Proof, read_to: datetime | None, retell: Retell,
+    now: datetime,
+) -> Incident | None:  # fmt: skip
+    """A signal says that the trouble of `key` is gone. None if none of it was there to be ended."""
+    standing = incidents.standing(connection, key)
+    if standing is None or standing.state is not IncidentState.OPEN or proof.at < standing.began_at:
+        return None
+    _link(connection, standing, (proof,))
+    divide_again(connection, terms, standing, read_to, retell, now)
+    return standing
+
+
 def _seconds(length: timedelta | None) -> int | None:
     return None if length is None else int(length.total_seconds())
-
-
-def _clear_at(at: datetime, quiet_for: timedelta | None) -> datetime | None:
-    return None if quiet_for is None else at + quiet_for
 
 
 def _tickets(connection: Connection, terms: Terms, incident: Incident, opening: Opening, now: datetime) -> None:

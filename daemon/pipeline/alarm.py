@@ -42,7 +42,7 @@ def _open(connection: Connection, terms: Terms, what: str, subject: str, title: 
         connection,
         terms,
         Opening(
-            key=_key(what, subject), rule=what, title=title, severity=_SEVERITY, at=now, began_at=now, signals=(),
+            key=_key(what, subject), rule=what, title=title, severity=_SEVERITY, at=now, began_at=now,
             group={"subject": subject}, origin="daemon",
         ),
         now,

@@ -54,6 +54,8 @@ class SiftedOut:
 @dataclass(frozen=True, slots=True)
 class _Sifted:
     batch: Batch
+    engine: Engine
+    """By whose rules: they may have changed since."""
     wanted: list[Wanted]
     unwanted: list[str]
     """Ids."""
@@ -103,11 +105,15 @@ class Collect:
         with self.metrics.polled(self.turn.name):
             batch = self.outside(lambda: self.source.poll(cursor, as_of), DEADLINE)
         engine = self.engine()
-        return _Sifted(batch, *detect.sift(engine, self.sifted_out.unknown(engine, batch.signals), self.keep_all))
+        return _Sifted(
+            batch, engine, *detect.sift(engine, self.sifted_out.unknown(engine, batch.signals), self.keep_all)
+        )
 
     def _record(self, connection: Connection, got: _Sifted, now: datetime) -> None:
-        new = detect.detect(connection, self.detection(), got.wanted, now)
+        detected = detect.detect(connection, self.detection(), got.engine, got.wanted, now)
+        new = detected.new
         polls.count(connection, self.turn.name, new, len(got.unwanted))
+        self.metrics.windows_capped(detected.dropped)
         for reason, record in got.batch.quarantined:
             if signals.quarantine_record(connection, self.turn.name, reason, record, now):
                 self.metrics.dropped(self.turn.name, reason)

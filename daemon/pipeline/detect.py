@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import cached_property
 
 from sqlalchemy import Connection
 
-from daemon.model import Signal
-from daemon.pipeline import open as opening
-from daemon.pipeline.open import Detection
+from daemon.desk import opening
+from daemon.model import IncidentState, Json, Signal
+from daemon.pipeline.open import SHADOW, Detection, opening_of
+from daemon.rules import windows as window_of
 from daemon.rules.engine import Engine, Match
-from daemon.rules.model import Count
-from daemon.rules.window import Verdict, advance, weight
-from daemon.store import incidents, signals
+from daemon.rules.model import Rule
+from daemon.rules.model import Sequence as Steps
+from daemon.rules.windows import Entry, Firing, Verdict
+from daemon.rules.windows.state import State, instant, stamp, state_of
+from daemon.store import incidents, polls, signals, windows
+from daemon.store.incidents import Proof
+from daemon.store.windows import Judgement, Kept
+
+_RECOVERED = "recovered"
+"""Stands where a window's rule does, in the row that remembers a recovery for what is still on its way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,54 +47,245 @@ def sift(engine: Engine, batch: Iterable[Signal], keep_all: bool = False) -> tup
     return wanted, list(unwanted)
 
 
-def detect(connection: Connection, detection: Detection, wanted: Sequence[Wanted], now: datetime) -> int:
-    """Keeps what is new and lets it open, join, clear. How many were new."""
+def detect(
+    connection: Connection, detection: Detection, engine: Engine, wanted: Sequence[Wanted], now: datetime
+) -> Detected:
+    """Keeps what is new and lets it open, join, clear."""
+    done = Detecting(connection, detection, engine, now)
     new = signals.keep_many(connection, [each.signal for each in wanted if not each.matches], now)
-    for each in wanted:
-        if not each.matches:
-            continue
+    heard = [each for each in wanted if each.matches]
+    done.load([match for each in heard for match in each.matches])
+    for each in heard:
         row = signals.keep(connection, each.signal, now)
         if row is None:
             continue
         new += 1
         for match in each.matches:
-            _apply(connection, detection, match, each.signal, row, now)
-    return new
+            done.hear(match, each.signal, row)
+    done.flush()
+    return Detected(new, done.dropped)
 
 
-def _apply(connection: Connection, detection: Detection, match: Match, signal: Signal, row: int, now: datetime) -> None:
-    if match.rule.silent or match.rule.stage != "live":
-        return
-    if match.recovered:
-        opening.recover(connection, detection, match, signal, row, now)
-    elif match.rule.window is None:
-        opening.open_or_join(connection, detection, match, signal, (row,), signal.began_at or signal.at, now)
-    else:
-        _count(connection, detection, match, signal, row, now)
+@dataclass(frozen=True, slots=True)
+class Detected:
+    new: int
+    """Signals that had not been seen before."""
+    dropped: Mapping[str, int]
+    """By rule: what its windows forgot because a cap bit."""
 
 
-def _count(connection: Connection, detection: Detection, match: Match, signal: Signal, row: int, now: datetime) -> None:
-    """Moves the rule's window for this group; while the incident stands open, every match is evidence of it."""
-    verdict = _advance(connection, match, signal, row)
-    if verdict.fired:
-        rows = tuple(int(id) for id in verdict.ids)
-        worst = replace(match, severity=verdict.severity or match.severity)
-        opening.open_or_join(connection, detection, worst, signal, rows, verdict.first_at or signal.at, now)
-    elif opening.is_open(connection, match.key):
-        opening.open_or_join(connection, detection, match, signal, (row,), signal.at, now)
+@dataclass
+class Detecting:
+    """What one transaction detects. Windows are read once and written once."""
 
+    connection: Connection
+    detection: Detection
+    engine: Engine
+    now: datetime
+    dropped: dict[str, int] = field(default_factory=dict)
+    _states: dict[tuple[str, str], State] = field(default_factory=dict)
+    _changed: dict[tuple[str, str], Kept] = field(default_factory=dict)
+    _judged: list[Judgement] = field(default_factory=list)
 
-def _advance(connection: Connection, match: Match, signal: Signal, row: int) -> Verdict:
-    window = match.rule.window
-    if not isinstance(window, Count):
-        raise TypeError(f"rule {match.rule.id} has no count window")
-    before = signals.window(connection, match.rule.id, match.key)
-    verdict = advance(window, before, signal.at, str(row), weight(window, signal), match.severity)
-    if verdict.state != before:
-        signals.save_window(connection, match.rule.id, match.key, verdict.state, signal.at)
-    return verdict
+    @cached_property
+    def watermarks(self) -> Mapping[str, datetime | None]:
+        return polls.watermarks(self.connection)
 
+    def read_to(self, sources: Iterable[str]) -> datetime | None:
+        """Up to when all of these have been read; None while one fails, or if there is none."""
+        marks = [self.watermarks.get(name) for name in sources]
+        known = [mark for mark in marks if mark is not None]
+        return min(known) if known and len(known) == len(marks) else None
 
-def rests_on(connection: Connection, rule: str, row: int) -> bool:
-    """Whether an incident of `rule` has this signal as evidence."""
-    return incidents.has_evidence(connection, rule, row)
+    def load(self, matches: Iterable[Match]) -> None:
+        keys = dict.fromkeys((match.rule.id, match.key) for match in matches if match.rule.window is not None)
+        for key, kept in windows.get(self.connection, list(keys)).items():
+            self._states[key] = state_of(kept.state)
+
+    def flush(self) -> None:
+        windows.put(self.connection, self._changed.values())
+        windows.judge(self.connection, self._judged)
+        self._changed.clear()
+        self._judged.clear()
+
+    def hear(self, match: Match, signal: Signal, row: int) -> None:
+        """One rule's match on a signal of its own."""
+        if match.recovered:
+            self._recovered(match, row, signal.at, f"{signal.type} says so")
+        elif match.rule.window is None:
+            began = min(signal.began_at or signal.at, signal.at)
+            fired = Firing(signal.at, (row,), match.severity, began, ((signal.at, row),), 1)
+            self._fire(match, signal, row, fired)
+        else:
+            self._move(match, signal, row, stamp(signal.at), self.engine.seen(match.rule, signal))
+
+    def _move(self, match: Match, signal: Signal | None, row: int, at: int, value: Json) -> None:
+        """Moves the rule's window for this group by one signal."""
+        window = match.rule.window
+        assert window is not None
+        if value is None:
+            self._judge(match, row, "below", {"why": "the signal has not what the window looks at"})
+            return
+        before = self._state(match)
+        verdict = window_of.advance(window, before, Entry(at, row, match.severity, value))
+        self._keep(match.rule, match.key, match.group, before, verdict)
+        if verdict.counted:
+            self._apply(match, signal, row, verdict)
+            if not verdict.firings:
+                self._joined(match, row, instant(at), verdict)
+        else:
+            self._judge(match, row, "uncounted", {"why": "it came too late, twice, or weighs nothing"})
+
+    def _state(self, match: Match) -> State:
+        key = (match.rule.id, match.key)
+        if key not in self._states:
+            kept = windows.get(self.connection, [key]).get(key)
+            self._states[key] = state_of(kept.state if kept else None)
+        return self._states[key]
+
+    def _keep(self, rule: Rule, key: str, group: Mapping[str, Json], before: State, verdict: Verdict) -> None:
+        if verdict.dropped:
+            self.dropped[rule.id] = self.dropped.get(rule.id, 0) + verdict.dropped
+        self._states[rule.id, key] = verdict.state
+        if verdict.state != before:
+            newest = verdict.state.entries[-1].at if verdict.state.entries else verdict.state.settled or 0
+            due = None if verdict.due is None else instant(verdict.due)
+            kept = Kept(rule.id, key, verdict.state.to_json(), instant(newest), group, due)
+            self._changed[rule.id, key] = kept
+
+    def _apply(self, match: Match, signal: Signal | None, row: int, verdict: Verdict) -> None:
+        """Lets what a window says happen, in event time."""
+        for fired in verdict.firings:
+            self._fire(match, signal, row, fired)
+        for at in verdict.recovered:
+            self._recovered(match, row, at, "it is heard again")
+
+    def _joined(self, match: Match, row: int, at: datetime, verdict: Verdict) -> None:
+        """A signal by which its window has not enough: evidence of what is open already, where the kind says so."""
+        told = {"count": verdict.total, "of": verdict.needed}
+        standing = incidents.standing(self.connection, match.incident)
+        if not window_of.joins(match.rule.window) or standing is None or standing.state is not IncidentState.OPEN:
+            waits = verdict.due is not None
+            self._judge(match, row, "waiting" if waits else "below", {} if waits else told)
+            return
+        proof = Proof(row, match.rule.id, at, match.severity, fired=False)
+        opening.prolong(self.connection, standing, proof, match.rule.clear.quiet_for)
+        self._judge(match, row, "joined", told, standing.id)
+
+    def _fire(self, match: Match, signal: Signal | None, row: int, fired: Firing) -> None:
+        """The rule has enough: rules over it see that, and unless it is silent an incident opens or goes on."""
+        for at, by in fired.completed:
+            for rule, number in self.engine.over.get(match.rule.id, ()):
+                self._feed(rule, number, match, signal if by == row else None, by, at)
+        if match.rule.silent:
+            self._judge(match, row, "silent", {"count": fired.total})
+            return
+        worst = replace(match, severity=min(fired.severity, match.severity))
+        self._open(worst, signal, row, fired)
+
+    def _feed(self, rule: Rule, number: int, match: Match, signal: Signal | None, by: int | None, at: datetime) -> None:
+        if signal is None and by:
+            signal = signals.by_row(self.connection, [by]).get(by)
+        if signal is None:
+            over = self.engine.silence(rule.id, {part: match.group.get(part) for part in rule.group_by})
+        else:
+            over = self.engine.word_over(rule.id, number, signal)
+        value = number if isinstance(rule.window, Steps) else self.engine.seen(rule, signal) if signal else 1
+        self._move(over, signal, by or 0, stamp(at), value)
+
+    def _open(self, match: Match, signal: Signal | None, row: int, fired: Firing) -> None:
+        proofs = self._proofs(match, signal, row, fired)
+        told = opening_of(self.detection, match, signal, fired.at, fired.first_at, proofs)
+        incident, outcome = opening.open_or_join(
+            self.connection, self.detection.terms, self._held(told, match), self.now
+        )
+        detail: dict[str, Json] = {"count": fired.total} if match.rule.window else {}
+        held = incident.held
+        if held is not None and outcome != "old":
+            detail |= {"held": dict(held), "would": outcome}
+            outcome_ = "shadow" if held.get("by") == "shadow" else "held"
+        else:
+            outcome_ = outcome
+        self._judge(match, row, outcome_, detail, incident.id)
+        if outcome in ("opened", "reopened"):
+            self._was_over(match)
+
+    def _proofs(self, match: Match, signal: Signal | None, row: int, fired: Firing) -> tuple[Proof, ...]:
+        """Every signal that the firing rests on."""
+        if fired.ids == (row,) and signal is not None:
+            return (Proof(row, match.rule.id, signal.at, match.severity),)
+        rests_on = [id for id in fired.ids if id > 0]
+        at = signals.instants(self.connection, rests_on)
+        return tuple(Proof(id, match.rule.id, at[id], match.severity) for id in rests_on)
+
+    def _held(self, told: opening.Opening, match: Match) -> opening.Opening:
+        if match.rule.stage == "shadow":
+            return replace(told, held=SHADOW)
+        return replace(told, held=self.detection.hold(self.connection, told, match, self.now))
+
+    def _recovered(self, match: Match, row: int, at: datetime, why: str) -> None:
+        proof = Proof(row, match.rule.id, at, match.severity, fired=False, recovered=True)
+        ended = opening.over(
+            self.connection, self.detection.terms, match.incident, proof,
+            self.read_to(self.detection.watched(match.rule.sources)), self.retell, self.now,
+        )  # fmt: skip
+        if ended is None:
+            self._remember(match, row, at)
+        self._judge(match, row, "recovered" if ended else "nothing_open", {"why": why}, ended.id if ended else None)
+
+    def _remember(self, match: Match, row: int, at: datetime) -> None:
+        """For what happened before and is still on its way."""
+        key = (_RECOVERED, match.incident)
+        kept = self._changed.get(key) or windows.get(self.connection, [key]).get(key)
+        if kept is None or kept.newest_at < at:
+            self._changed[key] = Kept(*key, [row, stamp(at), match.rule.id], at, {})
+
+    def _was_over(self, match: Match) -> None:
+        """What opened may be known to have recovered since."""
+        key = (_RECOVERED, match.incident)
+        kept = self._changed.get(key) or windows.get(self.connection, [key]).get(key)
+        if kept is not None:
+            row, at, rule = kept.state
+            proof = Proof(row, rule, instant(at), match.severity, fired=False, recovered=True)
+            opening.over(
+                self.connection, self.detection.terms, match.incident, proof, None, self.retell, self.now
+            )  # fmt: skip
+
+    def retell(self, proof: Proof) -> opening.Opening:
+        """What a signal that is evidence means, said again: an episode began with it."""
+        signal = signals.by_row(self.connection, [proof.signal])[proof.signal]
+        match = self.engine.word(proof.rule, signal)
+        match = replace(match, severity=min(match.severity, proof.severity))
+        return self._held(opening_of(self.detection, match, signal, proof.at, proof.at, (proof,)), match)
+
+    def settle(self, kept: Kept) -> bool:
+        """Lets a window say what has become certain. Whether it moved."""
+        rule = self.engine.rules.get(kept.rule)
+        if rule is None or rule.window is None:
+            windows.forget(self.connection, kept.rule, kept.key)
+            return True
+        mark = self.read_to(self.detection.watched(rule.sources))
+        if mark is None or kept.due_at is None or mark < kept.due_at:
+            return False
+        before = state_of(kept.state)
+        verdict = window_of.settle(rule.window, before, mark)
+        self._keep(rule, kept.key, kept.group, before, verdict)
+        for fired in verdict.firings:
+            self._fire(*self._told_by(rule, kept, fired), fired)
+        for at in verdict.recovered:
+            self._recovered(self.engine.silence(rule.id, kept.group), 0, at, "it is heard again")
+        return verdict.state != before
+
+    def _told_by(self, rule: Rule, kept: Kept, fired: Firing) -> tuple[Match, Signal | None, int]:
+        """The rule's word on the signal by which it has enough; on the group where that is a silence."""
+        row = next((by for _, by in fired.completed if by), 0)
+        signal = signals.by_row(self.connection, [row]).get(row) if row else None
+        if signal is None:
+            return self.engine.silence(rule.id, kept.group), None, 0
+        match = self.engine.word(rule.id, signal)
+        return replace(match, group=kept.group, key=kept.key), signal, row
+
+    def _judge(
+        self, match: Match, row: int, outcome: str, detail: Mapping[str, Json], incident: str | None = None
+    ) -> None:
+        self._judged.append(Judgement(row or None, match.rule.id, match.incident, outcome, incident, detail, self.now))

@@ -1,19 +1,28 @@
-"""From a rule's match to an incident, through the desk."""
+"""From a rule's word to an incident, through the desk."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeAlias
 
 from sqlalchemy import Connection
 
-from daemon.desk import opening
 from daemon.desk.opening import Opening
 from daemon.desk.terms import Terms
-from daemon.model import BUILT_IN_CLIENTS, INTERNAL, IncidentState, Signal
+from daemon.model import BUILT_IN_CLIENTS, INTERNAL, Json, Signal
 from daemon.rules.engine import Match
-from daemon.store import incidents
+from daemon.store.incidents import Proof
+
+Hold: TypeAlias = Callable[[Connection, Opening, Match, datetime], Mapping[str, Json] | None]
+"""Why nothing may be set going for an opening now: a silence, maintenance, an inhibition."""
+
+SHADOW: Mapping[str, Json] = {"by": "shadow", "why": "the rule runs in shadow"}
+
+
+def _nothing_holds(connection: Connection, opening: Opening, match: Match, now: datetime) -> None:
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,54 +33,38 @@ class Detection:
     sources: Mapping[str, str]
     """Configured name → type, of the sources that are on."""
     default_team: str = ""
+    hold: Hold = _nothing_holds
 
-    def watched(self, match: Match) -> tuple[str, ...]:
-        """The configured sources that the match's rule reads."""
-        named = match.rule.sources
+    def watched(self, named: Sequence[str]) -> tuple[str, ...]:
+        """The configured sources of these names or types."""
         return tuple(name for name, type in self.sources.items() if name in named or type in named)
 
 
-def open_or_join(
-    connection: Connection,
+def opening_of(
     detection: Detection,
     match: Match,
-    signal: Signal,
-    rows: tuple[int, ...],
+    signal: Signal | None,
+    at: datetime,
     began_at: datetime,
-    now: datetime,
-) -> None:
+    proofs: tuple[Proof, ...] = (),
+) -> Opening:
+    """What `match` opens at `at`; without a signal it is a silence that says so."""
     rule = match.rule
-    clients = _everybody(detection) if match.clients == "all" else match.clients
-    opening.open_or_join(
-        connection,
-        detection.terms,
-        Opening(
-            key=match.key, rule=rule.id, title=match.title, severity=match.severity, at=signal.at,
-            began_at=min(began_at, signal.at), signals=rows, sources=detection.watched(match), clients=clients,
-            class_=rule.class_, location=match.location, team=rule.team or detection.default_team,
-            group=match.group, runbook=rule.runbook, origin=signal.type, then=rule.then,
-            quiet_for=rule.clear.quiet_for, reopen_within=rule.reopen_within,
-        ),
-        now,
+    return Opening(
+        key=match.incident, rule=rule.id, title=match.title, severity=match.severity, at=at,
+        began_at=min(began_at, at), proofs=proofs, sources=detection.watched(rule.sources),
+        clients=_everybody(detection) if match.clients == "all" else match.clients,
+        class_=rule.class_, location=match.location, team=rule.team or detection.default_team,
+        group=match.group, runbook=rule.runbook, origin=signal.type if signal else _type(detection, match),
+        then=rule.then, quiet_for=rule.clear.quiet_for, reopen_within=rule.reopen_within,
     )  # fmt: skip
+
+
+def _type(detection: Detection, match: Match) -> str:
+    first = match.rule.sources[0] if match.rule.sources else ""
+    return detection.sources.get(first, first)
 
 
 def _everybody(detection: Detection) -> tuple[str, ...]:
     """Every client that was configured; ourselves as long as there is none."""
     return tuple(name for name in detection.terms.policy.clients if name not in BUILT_IN_CLIENTS) or (INTERNAL,)
-
-
-def is_open(connection: Connection, key: str) -> bool:
-    standing = incidents.standing(connection, key)
-    return standing is not None and standing.state is IncidentState.OPEN
-
-
-def recover(
-    connection: Connection, detection: Detection, match: Match, signal: Signal, row: int, now: datetime
-) -> None:
-    """Clears the open incident of this group, unless it broke again after this was said."""
-    standing = incidents.standing(connection, match.key)
-    if standing is None or standing.state is not IncidentState.OPEN or signal.at < standing.last_signal_at:
-        return
-    incidents.link(connection, standing.id, (row,), standing.episode, match.rule.id, recovered=True)
-    opening.clear(connection, detection.terms, standing, signal.at, f"{signal.type} says that it recovered", now)

@@ -30,9 +30,11 @@ class Receive:
         """Raises Permanent("signature") for a push that is not from whom it says."""
         now = self.store.now()
         pushed = self.source.receive(headers, body, now)
-        wanted, unwanted = detect.sift(self.engine(), pushed, self.keep_all)
+        engine = self.engine()
+        wanted, unwanted = detect.sift(engine, pushed, self.keep_all)
         with self.store.write() as connection:
             polls.declare(connection, self.source_name, now)
-            new = detect.detect(connection, self.detection(), wanted, now)
-            polls.count(connection, self.source_name, new, len(unwanted))
-        self.metrics.collected(self.source_name, new, len(unwanted))
+            detected = detect.detect(connection, self.detection(), engine, wanted, now)
+            polls.count(connection, self.source_name, detected.new, len(unwanted))
+        self.metrics.windows_capped(detected.dropped)
+        self.metrics.collected(self.source_name, detected.new, len(unwanted))

@@ -91,7 +91,8 @@ def _same(value: Json, operand: Json) -> bool:
     return isinstance(value, bool) is isinstance(operand, bool) and bool(value == operand)
 
 
-def _number(value: Json) -> int | float | None:
+def as_number(value: Json) -> int | float | None:
+    """A number as it is; of a text the number that it writes out, if it does."""
     if isinstance(value, str) and len(value) <= 64 and _NUMBER.fullmatch(value):
         return float(value) if re.search(r"[.eE]", value) else int(value)
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
@@ -99,7 +100,7 @@ def _number(value: Json) -> int | float | None:
 
 def _ordered(compare: Callable[[int | float, int | float], bool]) -> Callable[[Json, Json], bool]:
     def holds(value: Json, operand: Json) -> bool:
-        left, right = _number(value), _number(operand)
+        left, right = as_number(value), as_number(operand)
         return left is not None and right is not None and compare(left, right)
 
     return holds

@@ -6,17 +6,29 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from daemon.model import INTERNAL, UNASSIGNED, Json, Polarity, Severity, Signal
 from daemon.rules.compile import Program
-from daemon.rules.conditions import All, Any, Condition, Holds, Not, compile_condition
-from daemon.rules.model import Clients, Rule
+from daemon.rules.conditions import All, Condition, Holds, Not, as_number, compile_condition
+from daemon.rules.model import (
+    NEVER,
+    Aggregate,
+    Change,
+    Clients,
+    Count,
+    Distinct,
+    FirstSeen,
+    Ratio,
+    Rule,
+    Step,
+    Window,
+)
 from daemon.rules.paths import Fields, Values, parse_path, values_at
 from daemon.rules.template import clean
 
 _LONGEST_KEY = 200
-NEVER = Any(())
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +48,22 @@ class Match:
     clients: tuple[str, ...] | Literal["all"]
     """As the signal names them: they need not be configured ones."""
 
+    @property
+    def incident(self) -> str:
+        """The key of its incident: the rule's problem, or itself, with the parts that tell incidents apart. What a
+        rule in shadow would open is told apart from what it opens once it is live."""
+        rule = self.rule
+        shadow = "" if rule.stage == "live" else "shadow:"
+        if rule.key is None and not rule.problem:
+            return shadow + self.key
+        parts = self.group if rule.key is None else {part: self.group.get(part) for part in rule.key}
+        return shadow + incident_key(f"problem:{rule.problem}" if rule.problem else rule.id, parts)
+
 
 @dataclass(frozen=True, slots=True)
 class _Compiled:
     rule: Rule
+    look: Callable[[Signal], Json]
     clears: Holds
     raises: tuple[tuple[Severity, Holds], ...]
     group: tuple[tuple[str, Values], ...]
@@ -59,16 +83,20 @@ class _Compiled:
         return all(values(fields) for _, values in self.group)
 
     def match(self, fields: Fields, *, recovered: bool) -> Match:
-        group = self.group_of(fields)
+        return self.of_group(fields, self.group_of(fields), recovered=recovered)
+
+    def of_group(self, fields: Fields, group: Mapping[str, Json], *, recovered: bool = False) -> Match:
+        """Titles and locations may show the group's parts by their names."""
+        shown = {**fields, **group} if self.rule.aliases or self.rule.over else fields
         return Match(
             rule=self.rule,
             group=group,
             key=incident_key(self.rule.id, group),
             recovered=recovered,
             severity=self.severity(fields),
-            title=self.rule.title.render(fields),
-            location=self.rule.location.render(fields),
-            clients=self.clients(fields),
+            title=self.rule.title.render(shown),
+            location=self.rule.location.render(shown),
+            clients=self.clients(shown),
         )
 
 
@@ -111,11 +139,51 @@ class Engine:
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         by_source: dict[str, list[_Compiled]] = {}
-        for rule in rules:
-            compiled = _compile(rule)
-            for source in dict.fromkeys(rule.sources):
+        self._compiled = {rule.id: _compile(rule) for rule in rules}
+        for compiled in self._compiled.values():
+            for source in dict.fromkeys(compiled.rule.sources):
                 by_source.setdefault(source, []).append(compiled)
         self._routes = {source: _Route(compiled) for source, compiled in by_source.items()}
+        self._steps = {
+            (rule.id, number): _parts(rule, step, self.rules)
+            for rule in self.rules.values()
+            for number, step in enumerate(rule.over)
+        }
+
+    @cached_property
+    def rules(self) -> Mapping[str, Rule]:
+        """By their ids."""
+        return {id: compiled.rule for id, compiled in self._compiled.items()}
+
+    @cached_property
+    def over(self) -> Mapping[str, Sequence[tuple[Rule, int]]]:
+        """By the id of each rule that others stand on: those, and as which of their steps."""
+        found: dict[str, list[tuple[Rule, int]]] = {}
+        for rule in self.rules.values():
+            for number, step in enumerate(rule.over):
+                found.setdefault(step.rule, []).append((rule, number))
+        return found
+
+    def word(self, rule: str, signal: Signal) -> Match:
+        """What the rule says of a signal that is its evidence, whether or not it would match it today."""
+        return self._compiled[rule].match(signal.fields, recovered=False)
+
+    def word_over(self, rule: str, step: int, signal: Signal) -> Match:
+        """What a rule over others says of a signal on which its step `step` fired."""
+        group = {part: _single(values(signal.fields)) for part, values in self._steps[rule, step]}
+        return self._compiled[rule].of_group(signal.fields, group)
+
+    def silence(self, rule: str, group: Mapping[str, Json]) -> Match:
+        """What the rule says of a group of which there is no signal."""
+        compiled = self._compiled[rule]
+        fields: dict[str, Json] = {}
+        for part, value in group.items():
+            _put(fields, parse_path(compiled.rule.path_of(part)).names, value)
+        return compiled.of_group(fields, group)
+
+    def seen(self, rule: Rule, signal: Signal) -> Json:
+        """What the rule's window looks at in a signal; None if there is nothing."""
+        return self._compiled[rule.id].look(signal)
 
     def match(self, signal: Signal) -> tuple[Match, ...]:
         """Each rule's match, once, in the order of the rules within a type and then within a name."""
@@ -136,9 +204,51 @@ def incident_key(rule: str, group: Mapping[str, Json]) -> str:
     return f"{rule} {text}" if group else rule
 
 
+def _put(fields: dict[str, Json], names: Sequence[str], value: Json) -> None:
+    for name in names[:-1]:
+        fields = fields.setdefault(name, {})
+    fields[names[-1]] = value
+
+
+def _parts(rule: Rule, step: Step, rules: Mapping[str, Rule]) -> Sequence[tuple[str, Values]]:
+    """Where each part of the group stands in the signals of a step's rule."""
+    base = rules[step.rule]
+    paths = {
+        part: step.by.get(part) or (base.path_of(part) if part in base.group_by else part) for part in rule.group_by
+    }
+    return [(part, values_at(parse_path(path))) for part, path in paths.items()]
+
+
+def _look(window: Window | None) -> Callable[[Signal], Json]:
+    match window:
+        case Count(of="count_delta"):
+            return lambda signal: signal.count_delta
+        case Distinct(path=path) | FirstSeen(path=path) | Change(path=path):
+            values = values_at(path)
+            return lambda signal: _single(values(signal.fields))
+        case Aggregate(function=function, path=path):
+            numbers = values_at(path)
+            return lambda signal: _number(numbers(signal.fields), 0 if function == "sum" else None)
+        case Ratio(condition=condition):
+            holds = compile_condition(condition)
+            return lambda signal: holds(signal.fields)
+        case _:
+            return lambda signal: 1
+
+
+def _number(values: Iterable[Json], least: float | None) -> float | None:
+    """The first that is a number, or a text that is one."""
+    for value in values:
+        number = as_number(value)
+        if number is not None:
+            return number if least is None else max(number, least)
+    return None
+
+
 def _compile(rule: Rule) -> _Compiled:
     return _Compiled(
         rule=rule,
+        look=_look(rule.window),
         clears=compile_condition(rule.clear.match) if rule.clear.match else lambda fields: False,
         raises=tuple((each.to, compile_condition(each.condition)) for each in rule.raises),
         group=tuple((part, values_at(parse_path(rule.path_of(part)))) for part in rule.group_by),

@@ -125,9 +125,13 @@ class Store:
         return writing, reading
 
 
-def insert_new(connection: Connection, table: Table) -> Insert:
-    """An INSERT that leaves alone a row whose key is taken; `rowcount` tells whether it was new."""
+def insert_new(connection: Connection, table: Table, replace: tuple[str, ...] = ()) -> Insert:
+    """An INSERT that leaves alone a row whose key is taken, or writes the columns of `replace` in it; `rowcount` tells
+    whether it was new."""
     dialect = sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+    if replace:
+        taken = {name: dialect.excluded[name] for name in replace}
+        return dialect.on_conflict_do_update(index_elements=list(table.primary_key), set_=taken).inline()
     return dialect.on_conflict_do_nothing().inline().execution_options(preserve_rowcount=True)
 
 

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, update
 
-from daemon.model import Incident, IncidentState
+from daemon.model import Incident, IncidentState, Severity
 from daemon.store import rows
 from daemon.store.engine import insert_new
 from daemon.store.schema import evidence, incidents, tickets
+
+SHADOW = "shadow:"
+"""Begins the key of what a rule in shadow would have opened."""
+
+
+def not_in_shadow() -> ColumnElement[bool]:
+    return ~incidents.c.key.startswith(SHADOW)
 
 
 def add(connection: Connection, values: Mapping[str, Any]) -> None:
@@ -60,16 +68,68 @@ def sources_of(connection: Connection, id: str) -> frozenset[str]:
     return frozenset(connection.execute(select(incidents.c.sources).where(incidents.c.id == id)).scalar_one())
 
 
-def link(
-    connection: Connection, incident: str, signals: Iterable[int], episode: int, rule: str, recovered: bool = False
-) -> None:
-    """Makes the signals evidence of the incident; one that is already stays as it was."""
-    for row in signals:
-        connection.execute(
-            insert_new(connection, evidence).values(
-                incident=incident, signal=row, episode=episode, rule=rule, recovered=recovered
-            )
-        )
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """One signal as evidence."""
+
+    signal: int
+    """Its row."""
+    rule: str
+    at: datetime
+    severity: Severity = 4
+    fired: bool = True
+    """It may open an episode; else it only prolongs one."""
+    recovered: bool = False
+
+
+def link(connection: Connection, incident: str, episode: int, proofs: Sequence[Proof]) -> None:
+    """Makes the signals evidence of the incident; one that is already stays, and may now have fired."""
+    for fired, replace in ((True, ("fired",)), (False, ())):
+        rows_ = [{"incident": incident, "episode": episode, **asdict(each)} for each in proofs if each.fired is fired]
+        if rows_:
+            connection.execute(insert_new(connection, evidence, replace=replace), rows_)
+
+
+def proofs(connection: Connection, incident: str, episode: int) -> list[Proof]:
+    """The evidence of one episode, in event time; what says that it recovered comes last of an instant."""
+    order = (evidence.c.at, evidence.c.recovered, evidence.c.signal)
+    rows = connection.execute(
+        select(evidence).where(evidence.c.incident == incident, evidence.c.episode == episode).order_by(*order)
+    )
+    return [Proof(row.signal, row.rule, row.at, row.severity, row.fired, row.recovered) for row in rows]
+
+
+def unlink(connection: Connection, incident: str, signals: Sequence[int]) -> None:
+    """Takes evidence back, to be told again."""
+    for start in range(0, len(signals), 400):
+        these = evidence.c.signal.in_(signals[start : start + 400])
+        connection.execute(delete(evidence).where(evidence.c.incident == incident, these))
+
+
+def quiet_for(connection: Connection, id: str) -> timedelta | None:
+    seconds = row_of(connection, id).quiet_seconds
+    return None if seconds is None else timedelta(seconds=seconds)
+
+
+def row_of(connection: Connection, id: str) -> Row[Any]:
+    """What the store alone knows of an incident: `clear_at`, `quiet_seconds`, `before_at`, `over_at`."""
+    return connection.execute(select(incidents).where(incidents.c.id == id)).one()
+
+
+def held(connection: Connection) -> list[Incident]:
+    """Open incidents of which nothing is set going, but those of rules in shadow."""
+    rows_ = connection.execute(
+        select(incidents).where(incidents.c.state == IncidentState.OPEN.value, incidents.c.held.is_not(None))
+    )
+    return [found for row in rows_ if (found := rows.incident(row)).held and found.held.get("by") != "shadow"]
+
+
+def all_open(connection: Connection) -> list[Incident]:
+    """Those that are open and not held."""
+    rows_ = connection.execute(
+        select(incidents).where(incidents.c.state == IncidentState.OPEN.value, incidents.c.held.is_(None))
+    )
+    return [rows.incident(row) for row in rows_]
 
 
 def has_evidence(connection: Connection, rule: str, signal: int) -> bool:
@@ -98,6 +158,13 @@ def quiet(connection: Connection, watermarks: Mapping[str, datetime | None]) -> 
     ]
 
 
+def next_clear(connection: Connection) -> datetime | None:
+    """When, in event time, the first open incident will have been quiet for long enough."""
+    is_open = incidents.c.state == IncidentState.OPEN.value
+    at: datetime | None = connection.execute(select(func.min(incidents.c.clear_at)).where(is_open)).scalar_one()
+    return at
+
+
 def all_finished(connection: Connection, id: str) -> bool:
     """Whether nothing is owed any more: every ticket is resolved, closed or cancelled."""
     owed = select(tickets.c.id).where(
@@ -106,8 +173,11 @@ def all_finished(connection: Connection, id: str) -> bool:
     return connection.execute(owed.limit(1)).first() is None
 
 
-def recent(connection: Connection, limit: int = 200) -> list[Incident]:
-    """Those that have not ended first, newest first."""
+def recent(connection: Connection, limit: int = 200, *, shadow: bool = False) -> list[Incident]:
+    """Those that have not ended first, newest first; with `shadow` those that rules in shadow would have opened."""
     ended = incidents.c.state == IncidentState.ENDED.value
-    found = connection.execute(select(incidents).order_by(ended, incidents.c.opened_at.desc()).limit(limit))
+    which = incidents.c.key.startswith(SHADOW) if shadow else not_in_shadow()
+    found = connection.execute(
+        select(incidents).where(which).order_by(ended, incidents.c.opened_at.desc()).limit(limit)
+    )
     return [rows.incident(row) for row in found]

@@ -35,7 +35,7 @@ def incident(row: Row[tuple[object, ...]]) -> Incident:
         state=IncidentState(r["state"]), episode=r["episode"], opened_at=r["opened_at"], began_at=r["began_at"],
         last_signal_at=r["last_signal_at"], class_=r["class"], location=r["location"], team=r["team"],
         group=r["group"], runbook=r["runbook"], origin=r["origin"], cleared_at=r["cleared_at"],
-        ended_at=r["ended_at"], page=r["page"],
+        ended_at=r["ended_at"], page=r["page"], held=r["held"],
     )  # fmt: skip
 
 

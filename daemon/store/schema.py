@@ -124,8 +124,34 @@ windows = Table(
     Column("key", Text, primary_key=True),
     Column("state", Document, nullable=False),
     Column("newest_at", Instant, nullable=False),
+    Column("group", Document),
+    Column("due_at", Instant),
     Index(None, "newest_at"),
+    Index(
+        "ix_windows_due_at",
+        "due_at",
+        sqlite_where=text("due_at is not null"),
+        postgresql_where=text("due_at is not null"),
+    ),
 )
+"""`due_at` is the instant of event time from which on, once the sources are read so far, there is something to say."""
+
+judgements = Table(
+    "judgements",
+    metadata,
+    Column("row", _Row, primary_key=True, autoincrement=True),
+    Column("signal", BigInteger),
+    Column("rule", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Column("incident", Text),
+    Column("detail", Document, nullable=False),
+    Column("recorded_at", Instant, nullable=False),
+    Index(None, "key"),
+    Index(None, "recorded_at"),
+    sqlite_autoincrement=True,
+)
+"""What each rule that matched did, and why."""
 
 incidents = Table(
     "incidents",
@@ -154,6 +180,8 @@ incidents = Table(
     Column("quiet_seconds", Integer),
     Column("clear_at", Instant),
     Column("sources", Document, nullable=False),
+    Column("held", Document),
+    Column("before_at", Instant),
     CheckConstraint("severity between 1 and 4"),
     Index(
         "uq_incidents_open_key",
@@ -171,7 +199,8 @@ incidents = Table(
     ),
 )
 """`over_at` is when the latest episode was over in event time: what happened before it is old news.
-`clear_at` is the instant of event time at which it clears by quiet."""
+`clear_at` is the instant of event time at which it clears by quiet. `held` says why nothing of it is set going.
+`before_at` is when the episode before this one was over."""
 
 evidence = Table(
     "evidence",
@@ -181,8 +210,13 @@ evidence = Table(
     Column("episode", Integer, nullable=False),
     Column("rule", Text, nullable=False),
     Column("recovered", Boolean, nullable=False),
+    Column("at", Instant, nullable=False, server_default="0"),
+    Column("fired", Boolean, nullable=False, server_default=text("true")),
+    Column("severity", Integer, nullable=False, server_default="4"),
     Index(None, "signal"),
+    Index(None, "incident", "episode", "at"),
 )
+"""`fired`: it may open an episode; else it only prolongs one."""
 
 tickets = Table(
     "tickets",

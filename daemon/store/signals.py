@@ -1,16 +1,17 @@
-"""Signals that were wanted, the windows that they moved, and the records that could not be read."""
+"""Signals that were wanted, and the records that could not be read."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, exists, select, update
+from sqlalchemy import Connection, delete, exists, select
 
-from daemon.model import Json, Signal
+from daemon.model import Signal
+from daemon.store import rows
 from daemon.store.engine import insert_new
-from daemon.store.schema import evidence, facts, quarantine, signals, windows
+from daemon.store.schema import evidence, facts, judgements, quarantine, signals, windows
 
 
 def keep(connection: Connection, signal: Signal, now: datetime) -> int | None:
@@ -42,21 +43,19 @@ def quarantine_record(connection: Connection, source: str, reason: str, record: 
     return done.rowcount == 1
 
 
-def window(connection: Connection, rule: str, key: str) -> Json:
-    """The state of one rule's window for one group, or None."""
-    return connection.execute(
-        select(windows.c.state).where(windows.c.rule == rule, windows.c.key == key)
-    ).scalar_one_or_none()
+def by_row(connection: Connection, wanted: Iterable[int]) -> dict[int, Signal]:
+    """Kept signals by their rows' numbers."""
+    found = connection.execute(select(signals).where(signals.c.row.in_(list(wanted))))
+    return {row.row: rows.signal(row) for row in found}
 
 
-def save_window(connection: Connection, rule: str, key: str, state: Json, at: datetime) -> None:
-    new = connection.execute(
-        insert_new(connection, windows).values(rule=rule, key=key, state=state, newest_at=at)
-    ).rowcount
-    if not new:
-        connection.execute(
-            update(windows).where(windows.c.rule == rule, windows.c.key == key).values(state=state, newest_at=at)
-        )
+def instants(connection: Connection, wanted: Sequence[int]) -> dict[int, datetime]:
+    """When kept signals happened, by their rows' numbers."""
+    found: dict[int, datetime] = {}
+    for start in range(0, len(wanted), 500):
+        these = signals.c.row.in_(wanted[start : start + 500])
+        found |= {row.row: row.at for row in connection.execute(select(signals.c.row, signals.c.at).where(these))}
+    return found
 
 
 def trim(connection: Connection, before: datetime) -> int:
@@ -64,6 +63,8 @@ def trim(connection: Connection, before: datetime) -> int:
     unneeded = ~exists().where(evidence.c.signal == signals.c.row)
     gone = connection.execute(delete(signals).where(signals.c.recorded_at < before, unneeded)).rowcount
     gone += connection.execute(delete(windows).where(windows.c.newest_at < before)).rowcount
+    unneeded = judgements.c.incident.is_(None)
+    gone += connection.execute(delete(judgements).where(judgements.c.recorded_at < before, unneeded)).rowcount
     gone += connection.execute(delete(quarantine).where(quarantine.c.recorded_at < before)).rowcount
     gone += connection.execute(delete(facts).where(facts.c.recorded_at < before)).rowcount
     return gone

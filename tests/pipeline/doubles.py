@@ -20,12 +20,12 @@ from daemon.log import Once
 from daemon.marked_yaml import parse as parse_yaml
 from daemon.metrics import Metrics
 from daemon.model import Cursor, Delivery, Event, Fact, FactKind, Incident, Json, Polarity, Receipt, Signal, Ticket
-from daemon.pipeline.clear import Clear
 from daemon.pipeline.clocks import Clocks
 from daemon.pipeline.collect import Collect
 from daemon.pipeline.open import Detection
 from daemon.pipeline.receive import Receive
 from daemon.pipeline.send import Send
+from daemon.pipeline.settle import Settle
 from daemon.pipeline.track import Track
 from daemon.pipeline.turn import Turn
 from daemon.rules.engine import Engine
@@ -207,8 +207,8 @@ class World:
         turn = self._turn(f"feed:{role}", 10 * SECOND, "one")
         return Track(turn, role, self.heard, lambda: self.terms, directly, self.metrics)
 
-    def clear(self) -> Clear:
-        return Clear(self.store, lambda: self.terms)
+    def clear(self) -> Settle:
+        return Settle(self.store, lambda: Engine(self.rules), lambda: self.detection)
 
     def clocks(self) -> Clocks:
         return Clocks(self.store, lambda: self.terms, self.metrics)

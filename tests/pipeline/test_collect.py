@@ -150,13 +150,25 @@ def test_a_window_is_as_bad_as_the_worst_that_it_counted(world: World) -> None:
 # what rules say of themselves
 
 
-@pytest.mark.parametrize("words", ["stage: shadow\n", "silent: true\n"])
-def test_a_rule_that_is_not_live_opens_nothing(world: World, words: str) -> None:
+def test_a_silent_rule_opens_nothing(world: World) -> None:
     """What it wanted is kept, to be looked at."""
-    world.rules = [rule(words)]
+    world.rules = [rule("silent: true\n")]
     world.hear(signal("a"))
 
     assert ([], 1) == (world.incidents(), len(world.rows("signals")))
+
+
+def test_a_rule_in_shadow_records_what_it_would_have_opened(world: World) -> None:
+    """And sends nothing, opens no ticket, and is listed apart."""
+    world.rules = [rule("stage: shadow\nclear: {quiet_for: 30m}\n")]
+    world.hear(signal("a"), signal("b", MINUTE))
+
+    (row,) = world.rows("incidents")
+    assert ("shadow", "open") == (row["held"]["by"], row["state"])
+    assert [[], [], [], []] == [world.incidents(), *map(world.rows, ("tickets", "deliveries", "events"))]
+    assert [("shadow", "opened"), ("shadow", "joined")] == [
+        (row["outcome"], row["detail"]["would"]) for row in world.rows("judgements")
+    ]
 
 
 @pytest.mark.parametrize(("words", "tickets", "pages"), [("then: [ticket]\n", 1, 0), ("then: [page]\n", 0, 1)])

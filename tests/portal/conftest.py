@@ -23,6 +23,7 @@ from daemon.portal.server import Port, Server
 from daemon.sla.policy import parse
 from daemon.store import polls, signals, tickets
 from daemon.store.engine import Store
+from daemon.store.incidents import Proof
 from daemon.store.schema import deliveries
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -46,10 +47,11 @@ class Office:
         with self.store.write() as connection:
             row = signals.keep(connection, signal, now)
             assert row is not None
-            found = opening.open_or_join(
+            proof = Proof(row, "test/rule", now, severity)
+            found, _ = opening.open_or_join(
                 connection,
                 self.terms,
-                Opening(f"test/{title}", "test/rule", title, severity, now, now, (row,), clients=(INTERNAL,), **more),
+                Opening(f"test/{title}", "test/rule", title, severity, now, now, (proof,), clients=(INTERNAL,), **more),
                 now,
             )
             return found.id

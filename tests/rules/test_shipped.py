@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
+import random
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
 
+from daemon import app
+from daemon.cli.rehearse import Stage, stage
 from daemon.rules import check
-from daemon.rules.load import load, rule_files
+from daemon.rules.load import rule_files
 from daemon.rules.model import Rule, RuleSet, RuleTest
-from daemon.rules.testing import compare
-from tests.rules.player import NAMES, observe
+from daemon.shipped import shipped as shipped_file
 
 FOLDER = Path(__file__).parents[2] / "rules"
 
 
 @cache
+def setup() -> app.Setup:
+    return app.read(shipped_file("config.yaml"), {}, random.Random(0), credentials=False)
+
+
 def shipped() -> RuleSet:
-    return load(FOLDER, NAMES)
+    return setup().rules
+
+
+@pytest.fixture(scope="module")
+def play() -> Iterator[Stage]:
+    with stage(setup().detection, frozenset(setup().config.actions)) as rehearsal:
+        yield rehearsal
 
 
 def cases() -> list[tuple[Rule, RuleTest]]:
@@ -38,9 +51,9 @@ def test_there_are_rules_for_every_source() -> None:
 
 
 @pytest.mark.parametrize(("rule", "case"), [pytest.param(r, t, id=f"{r.id}: {t.it}") for r, t in cases()])
-def test_a_rule_does_what_it_says(rule: Rule, case: RuleTest) -> None:
+def test_a_rule_does_what_it_says(play: Stage, rule: Rule, case: RuleTest) -> None:
     """Each test that a rule carries holds."""
-    assert [] == compare(case.expect, observe(rule, case))
+    assert [] == play.play(rule, case, shipped().by_id)
 
 
 def test_every_rule_has_a_hit_a_near_miss_and_a_runbook() -> None:

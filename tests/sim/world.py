@@ -26,12 +26,12 @@ from daemon.log import Once
 from daemon.marked_yaml import parse as parse_yaml
 from daemon.metrics import Metrics
 from daemon.model import FINISHED, FactKind, Polarity
-from daemon.pipeline.clear import Clear
 from daemon.pipeline.clocks import Clocks
 from daemon.pipeline.collect import Collect
 from daemon.pipeline.open import Detection
 from daemon.pipeline.receive import Receive
 from daemon.pipeline.send import Send
+from daemon.pipeline.settle import Settle
 from daemon.pipeline.track import Track
 from daemon.pipeline.turn import Turn
 from daemon.rules.engine import Engine
@@ -313,7 +313,7 @@ class World:
             holder,
             [
                 collect,
-                Clear(self.store, lambda: self.terms),
+                Settle(self.store, lambda: self.engine, lambda: self.detection),
                 Clocks(self.store, lambda: self.terms, self.metrics),
                 *sends,
                 track,

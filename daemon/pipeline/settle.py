@@ -1,0 +1,105 @@
+"""What only time tells: windows that had to wait for their sources, incidents that have been quiet for long enough, and
+what is held no longer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from daemon.desk import opening
+from daemon.model import Incident
+from daemon.pipeline.detect import Detecting
+from daemon.pipeline.open import Detection
+from daemon.rules import windows as window_of
+from daemon.rules.engine import Engine, incident_key
+from daemon.rules.model import Absent, Rule
+from daemon.store import incidents, polls, windows
+from daemon.store.engine import Store
+from daemon.store.windows import Kept
+from daemon.worker import WORKED, Idle, Outcome
+
+
+@dataclass
+class Settle:
+    """Nothing is certain before every source that could say otherwise has been read past that time."""
+
+    store: Store
+    engine: Callable[[], Engine]
+    detection: Callable[[], Detection]
+    name: str = "settle"
+    _expecting: Engine | None = field(default=None, init=False)
+
+    def step(self, now: datetime) -> Outcome:
+        engine = self.engine()
+        if engine is not self._expecting:
+            with self.store.write() as connection:
+                expect(connection, engine, now)
+            self._expecting = engine
+        with self.store.read() as connection:
+            if not _anything(connection):
+                return Idle()
+        with self.store.write() as connection:
+            worked = settle(connection, self.detection(), engine, now)
+        return WORKED if worked else Idle()
+
+
+def _anything(connection: Connection) -> bool:
+    marks = polls.watermarks(connection)
+    known = [mark for mark in marks.values() if mark is not None]
+    due = bool(known) and bool(windows.due(connection, max(known)))
+    return due or bool(incidents.quiet(connection, marks)) or bool(incidents.held(connection))
+
+
+def settle(connection: Connection, detection: Detection, engine: Engine, now: datetime) -> bool:
+    """Whether anything came of it."""
+    detecting = Detecting(connection, detection, engine, now)
+    known = [mark for mark in detecting.watermarks.values() if mark is not None]
+    moved = [detecting.settle(kept) for kept in (windows.due(connection, max(known)) if known else ())]
+    detecting.flush()
+    for incident, _ in incidents.quiet(connection, detecting.watermarks):
+        read_to = detecting.read_to(incidents.sources_of(connection, incident.id))
+        moved.append(opening.divide_again(connection, detection.terms, incident, read_to, detecting.retell, now))
+    moved += [_release(connection, detecting, incident) for incident in incidents.held(connection)]
+    detecting.flush()
+    return any(moved)
+
+
+def _release(connection: Connection, detecting: Detecting, incident: Incident) -> bool:
+    """Sets going what was held, if nothing holds it any more."""
+    told = next(
+        (
+            detecting.retell(proof)
+            for proof in incidents.proofs(connection, incident.id, incident.episode)
+            if proof.fired and proof.rule in detecting.engine.rules
+        ),
+        None,
+    )
+    if told is None or told.held is not None:
+        return False
+    opening.release(connection, detecting.detection.terms, incident, told, detecting.now)
+    return True
+
+
+def expect(connection: Connection, engine: Engine, now: datetime) -> None:
+    """Begins to listen for groups that rules expect: their silence counts from the first time they are expected."""
+    for rule in engine.rules.values():
+        if isinstance(rule.window, Absent) and rule.window.expect:
+            _expect(connection, rule, rule.window, now)
+
+
+def _expect(connection: Connection, rule: Rule, window: Absent, now: datetime) -> None:
+    groups = [dict(zip(rule.group_by, values, strict=True)) for values in window.expect]
+    by_key = {(rule.id, incident_key(rule.id, group)): group for group in groups}
+    known = windows.get(connection, list(by_key))
+    state = window_of.begin(window, now)
+    windows.put(
+        connection,
+        [
+            Kept(*key, state.to_json(), now, group, now + window.length)
+            for key, group in by_key.items()
+            if key not in known
+        ],
+    )

@@ -1,0 +1,191 @@
+"""Moves a window: by a signal, and by the news of how far its sources have been read."""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from daemon.rules.model import Absent, Aggregate, Change, Count, Distinct, Drop, FirstSeen, Ratio, Spike, Window
+from daemon.rules.model import Sequence as Steps
+from daemon.rules.windows import sequence, silence, trailing, values
+from daemon.rules.windows.state import (
+    LATENESS,
+    Entry,
+    Firing,
+    State,
+    Verdict,
+    firing,
+    microseconds,
+    stamp,
+    without,
+)
+
+MOST_KEPT = 2_000
+"""Signals that a window keeps of one group, where it does not count to more."""
+
+
+def joins(window: Window | None) -> bool:
+    """Whether, while its incident is open, every further match is evidence, and not only what fires again."""
+    return isinstance(window, Count | Distinct)
+
+
+def advance(window: Window, state: State, entry: Entry, lateness: timedelta = LATENESS) -> Verdict:
+    """Adds one signal. A second one of the same id, one that weighs nothing, and one too late change nothing."""
+    newest = max(entry.at, state.entries[-1].at if state.entries else entry.at)
+    if _is_settled(window):
+        late = state.settled is not None and entry.at <= state.settled
+    else:
+        late = entry.at < newest - microseconds(_span(window) + lateness)
+    known = any(seen.id == entry.id and seen.value == entry.value for seen in state.between(entry.at, entry.at))
+    if known or late or (isinstance(window, Count) and entry.value <= 0):
+        return Verdict(state, due=_due(window, state), counted=False, needed=trailing.needed(window))
+    entries = list(state.entries)
+    insort(entries, entry)
+    since = entry.at if state.since is None else min(state.since, entry.at)
+    added = replace(state, entries=tuple(entries), since=since)
+    waits = Verdict(added, needed=trailing.needed(window))
+    verdict = waits if _is_settled(window) else _grown(window, added, entry)
+    return _trimmed(window, verdict, newest, lateness)
+
+
+def settle(window: Window, state: State, watermark: datetime, lateness: timedelta = LATENESS) -> Verdict:
+    """Says what has become certain now that all that happened up to `watermark` has been seen."""
+    mark = stamp(watermark)
+    if not _is_settled(window) or (state.settled is not None and mark <= state.settled):
+        return Verdict(state, due=_due(window, state), counted=False)
+    match window:
+        case Absent() | Drop():
+            verdict = silence.settle(window, state, mark)
+        case FirstSeen() | Change():
+            verdict = values.settle(window, state, mark)
+        case _:
+            firings = tuple(_between(window, state, mark))
+            verdict = Verdict(replace(state, settled=mark), firings)
+    newest = max(mark, verdict.state.entries[-1].at if verdict.state.entries else mark)
+    return _trimmed(window, verdict, newest, lateness)
+
+
+def begin(window: Absent, at: datetime) -> State:
+    """A group that is expected and was never heard of: its silence counts from `at`."""
+    return State(settled=stamp(at), since=stamp(at), memory={"last": stamp(at)})
+
+
+def _is_settled(window: Window) -> bool:
+    return not trailing.only_grows(window)
+
+
+def _span(window: Window) -> timedelta:
+    """How far back from a signal entries of their own are needed."""
+    match window:
+        case Absent():
+            return timedelta(0)
+        case FirstSeen() | Change():
+            return timedelta(0)
+        case _:
+            return window.within
+
+
+def _grown(window: Window, state: State, entry: Entry) -> Verdict:
+    """Of all spans with the new entry in them, those that hold enough."""
+    if isinstance(window, Steps):
+        return _chained(window, state, entry)
+    assert isinstance(window, Count | Distinct | Aggregate)
+    within = microseconds(window.within)
+    left = right = entry.at
+    most, found = 0.0, False
+    completed: list[tuple[int, int | None]] = []
+    for end in state.between(entry.at, entry.at + within):
+        span = state.between(end.at - within, end.at)
+        total = trailing.comes_to(window, span) or 0.0
+        most = max(most, total)
+        if trailing.enough(window, total):
+            found, left, right = True, min(left, span[0].at), end.at
+            others = [each for each in span if each is not entry]
+            was_there = bool(others) and others[-1].at == end.at
+            if not (was_there and trailing.enough(window, trailing.comes_to(window, others))):
+                completed.append((end.at, end.id))
+    fired = (firing(state.between(left, right), entry.at, most, completed),) if found else ()
+    return Verdict(state, fired, total=most, needed=trailing.needed(window))
+
+
+def _chained(window: Steps, state: State, entry: Entry) -> Verdict:
+    """Chains with the new entry in their time; those that were not there without it are complete only now."""
+    before = {end for _, end in sequence.chains(window, [each for each in state.entries if each is not entry])}
+    fired = tuple(
+        _chain(window, state, end, end, complete=end not in before)
+        for _, end in sequence.chains(window, state.entries)
+        if entry.at <= end <= entry.at + microseconds(window.within)
+    )
+    reached = len({each.value for each in state.between(entry.at - microseconds(window.within), entry.at)})
+    return Verdict(state, fired, total=reached, needed=len(window.steps))
+
+
+def _chain(window: Steps, state: State, end: int, at: int, *, complete: bool = True) -> Firing:
+    """It rests on every step within its time, so that no later one can be found to do better."""
+    within = state.between(end - microseconds(window.within), end)
+    span = [entry for entry in within if not window.steps[entry.value].negated]
+    return firing(span, at, len(span), ((at, span[-1].id),) if complete else ())
+
+
+def _between(window: Window, state: State, mark: int) -> Iterator[Firing]:
+    """What fires after what was settled before, up to `mark`."""
+    done = state.settled
+    if isinstance(window, Steps):
+        for start, end in sequence.chains(window, state.entries):
+            at = sequence.decided_at(window, start, end)
+            if (done is None or at > done) and at <= mark and not sequence.forbidden(window, state.entries, start, end):
+                yield _chain(window, state, end, at)
+        return
+    assert isinstance(window, Aggregate | Ratio | Spike)
+    for at, last in _instants(state.entries, done, mark):
+        span = state.between(at - microseconds(window.within), at)
+        if isinstance(window, Spike):
+            holds, total = silence.spikes(window, state, span, at)
+        else:
+            found = trailing.comes_to(window, span)
+            holds, total = trailing.enough(window, found), found or 0.0
+        if holds:
+            yield firing(span, at, total, ((at, last.id),))
+
+
+def _instants(entries: Sequence[Entry], done: int | None, mark: int) -> Iterator[tuple[int, Entry]]:
+    """Each instant after `done`, up to `mark`, with its last entry."""
+    for place, entry in enumerate(entries):
+        last = place + 1 == len(entries) or entries[place + 1].at != entry.at
+        if last and entry.at <= mark and (done is None or entry.at > done):
+            yield entry.at, entry
+
+
+def _first(state: State) -> int:
+    return state.entries[0].at if state.entries else 0
+
+
+def _due(window: Window, state: State) -> int | None:
+    """When `settle` may next have something to say."""
+    if not _is_settled(window):
+        return None
+    if isinstance(window, Absent | Drop):
+        return silence.due(window, state)
+    waiting = [entry.at for entry in state.entries if state.settled is None or entry.at > state.settled]
+    if isinstance(window, Steps):
+        decided = (sequence.decided_at(window, *chain) for chain in sequence.chains(window, state.entries))
+        return min((at for at in decided if state.settled is None or at > state.settled), default=None)
+    return min(waiting, default=None)
+
+
+def _trimmed(window: Window, verdict: Verdict, newest: int, lateness: timedelta) -> Verdict:
+    """Forgets what no span can need any more, and what is beyond the cap."""
+    state = verdict.state
+    horizon = newest - microseconds(_span(window) + lateness)
+    if _is_settled(window):  # what is not settled yet is still needed, and the span before it
+        settled = state.settled if state.settled is not None else _first(state)
+        horizon = min(horizon, settled - microseconds(_span(window)))
+    if isinstance(window, Spike | Drop):
+        state = silence.folded(window, state, horizon)
+    state = without(state, horizon)
+    cap = max(MOST_KEPT, 2 * window.count if isinstance(window, Count | Distinct) else 0)
+    dropped = max(0, len(state.entries) - cap)
+    state = replace(state, entries=state.entries[dropped:]) if dropped else state
+    return replace(verdict, state=state, due=_due(window, state), dropped=verdict.dropped + dropped)

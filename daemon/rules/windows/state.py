@@ -1,0 +1,127 @@
+"""What a window remembers of one group, and what it says."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from operator import attrgetter
+from typing import Any, NamedTuple
+
+from daemon.model import Json, Severity
+
+LATENESS = timedelta(hours=1)
+"""How much later than the newest one a signal may have happened before it is too late to count."""
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+
+def microseconds(length: timedelta) -> int:
+    return length // MICROSECOND
+
+
+def stamp(instant: datetime) -> int:
+    return (instant - EPOCH) // MICROSECOND
+
+
+def instant(stamp: int) -> datetime:
+    return EPOCH + timedelta(microseconds=stamp)
+
+
+class Entry(NamedTuple):
+    """One signal as a window sees it."""
+
+    at: int
+    """Microseconds since 1970."""
+    id: int
+    severity: Severity = 4
+    value: Json = 1
+    """What the kind looks at: a weight, a number, a text, whether a condition held, the number of a step."""
+
+
+_AT = attrgetter("at")
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """`entries` in the order of event time; `memory` is the kind's own, of what is no longer among them."""
+
+    entries: tuple[Entry, ...] = ()
+    settled: int | None = None
+    """Up to when the sources were known to be read."""
+    since: int | None = None
+    """When the first signal of all happened."""
+    memory: dict[str, Any] = field(default_factory=dict)
+
+    def between(self, first: int, last: int) -> Sequence[Entry]:
+        """Both ends counted."""
+        left = bisect_left(self.entries, first, key=_AT)
+        return self.entries[left : bisect_right(self.entries, last, lo=left, key=_AT)]
+
+    def to_json(self) -> Json:
+        return [[list(entry) for entry in self.entries], self.settled, self.since, self.memory]
+
+
+def state_of(document: Json) -> State:
+    """What `to_json` wrote; None is a group never heard of."""
+    if document is None:
+        return State()
+    entries, settled, since, memory = document
+    return State(tuple(Entry(*entry) for entry in entries), settled, since, dict(memory))
+
+
+@dataclass(frozen=True, slots=True)
+class Firing:
+    """The window has enough."""
+
+    at: datetime
+    """Event time at which it had."""
+    ids: tuple[int, ...]
+    """The signals that it rests on, in event time; none where it is a silence that fires."""
+    severity: Severity
+    """The worst of theirs."""
+    first_at: datetime
+    """When the first of them happened."""
+    completed: tuple[tuple[datetime, int | None], ...] = ()
+    """When, and by which signal, it came to have enough, where it had not: what rules over this one see."""
+    total: float = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    state: State
+    firings: tuple[Firing, ...] = ()
+    recovered: tuple[datetime, ...] = ()
+    """When a silence that had fired was over."""
+    due: int | None = None
+    """Microseconds since 1970: once the sources are read up to there, `settle` has something to say."""
+    total: float = 0
+    """How far the newest signal's span has come, for the decision record."""
+    needed: float = 0
+    counted: bool = True
+    """Whether the signal was new to the window, in time, and weighed something."""
+    dropped: int = 0
+    """Signals or values forgotten because a cap bit; for a metric."""
+
+    @property
+    def changed(self) -> bool:
+        return self.counted or bool(self.firings)
+
+
+def firing(span: Sequence[Entry], at: int, total: float, completed: Sequence[tuple[int, int | None]] = ()) -> Firing:
+    return Firing(
+        at=instant(at),
+        ids=tuple(dict.fromkeys(entry.id for entry in span)),
+        severity=min((entry.severity for entry in span), default=4),
+        first_at=instant(span[0].at) if span else instant(at),
+        completed=tuple((instant(when), id) for when, id in completed),
+        total=total,
+    )
+
+
+def without(state: State, before: int) -> State:
+    """The same without the entries that happened before `before`."""
+    left = bisect_left(state.entries, before, key=_AT)
+    return replace(state, entries=state.entries[left:]) if left else state

@@ -1,0 +1,84 @@
+"""Kinds that look at the span of `within` that ends with a signal: what it comes to, and whether that is enough."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Mapping, Sequence
+
+from daemon.model import Json
+from daemon.rules.model import Aggregate, Count, Distinct, Ratio, Window
+from daemon.rules.model import Sequence as Steps
+from daemon.rules.windows.state import Entry
+
+COMPARE: Mapping[str, Callable[[float, float], bool]] = {
+    "gt": operator.gt, "gte": operator.ge, "lt": operator.lt, "lte": operator.le,
+}  # fmt: skip
+
+_GROWS = {"sum": ("gt", "gte"), "max": ("gt", "gte"), "min": ("lt", "lte")}
+"""Functions, and the comparisons that a further number can only bring nearer."""
+
+
+def only_grows(window: Window) -> bool:
+    """Whether a signal that is still on its way can make it fire, and never unmake that."""
+    if isinstance(window, Aggregate):
+        return window.at_least == 1 and window.comparison in _GROWS.get(window.function, ())
+    if isinstance(window, Steps):
+        return not any(step.negated for step in window.steps)
+    return isinstance(window, Count | Distinct)
+
+
+def comes_to(window: Window, span: Sequence[Entry]) -> float | None:
+    """What the span comes to; None while too little is there."""
+    match window:
+        case Count():
+            return float(sum(entry.value for entry in span))
+        case Distinct():
+            return len({_hashable(entry.value) for entry in span})
+        case Ratio():
+            held = sum(1 for entry in span if entry.value)
+            return held / len(span) if len(span) >= window.at_least else None
+        case Aggregate():
+            return _aggregate(window, [entry.value for entry in span])
+        case _:
+            raise TypeError(f"a {type(window).__name__} window has no trailing span")
+
+
+def enough(window: Window, total: float | None) -> bool:
+    if total is None:
+        return False
+    if isinstance(window, Aggregate | Ratio):
+        return COMPARE[window.comparison](total, window.bound)
+    assert isinstance(window, Count | Distinct)
+    return total >= window.count
+
+
+def needed(window: Window) -> float:
+    if isinstance(window, Aggregate | Ratio):
+        return window.bound
+    return window.count if isinstance(window, Count | Distinct) else 0
+
+
+def _aggregate(window: Aggregate, numbers: list[float]) -> float | None:
+    if len(numbers) < window.at_least or not numbers:
+        return None
+    match window.function:
+        case "sum":
+            return math.fsum(numbers)
+        case "avg":
+            return math.fsum(numbers) / len(numbers)
+        case "min":
+            return min(numbers)
+        case "max":
+            return max(numbers)
+        case "percentile":
+            return _percentile(sorted(numbers), window.percentile)
+
+
+def _percentile(numbers: Sequence[float], p: float) -> float:
+    """The nearest rank: the smallest number that at least p percent of them do not exceed."""
+    return numbers[max(0, math.ceil(len(numbers) * p / 100) - 1)]
+
+
+def _hashable(value: Json) -> Json:
+    return (type(value).__name__, repr(value)) if isinstance(value, list | dict | bool) else value

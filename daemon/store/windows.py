@@ -1,0 +1,101 @@
+"""What windows remember of each group, and why each rule did what it did."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, func, insert, select, tuple_
+
+from daemon.model import Json
+from daemon.store.engine import insert_new
+from daemon.store.schema import judgements, windows
+
+_MOST_AT_ONCE = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One rule's window of one group."""
+
+    rule: str
+    key: str
+    state: Json
+    newest_at: datetime
+    group: Mapping[str, Json]
+    due_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What one rule did with one signal (or with a silence: `signal` is None), and why."""
+
+    signal: int | None
+    rule: str
+    key: str
+    outcome: str
+    incident: str | None
+    detail: Mapping[str, Json]
+    recorded_at: datetime
+
+
+def get(connection: Connection, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Kept]:
+    """By rule and key; those never heard of are left out."""
+    found: dict[tuple[str, str], Kept] = {}
+    for start in range(0, len(keys), _MOST_AT_ONCE):
+        asked = tuple_(windows.c.rule, windows.c.key).in_(keys[start : start + _MOST_AT_ONCE])
+        for row in connection.execute(select(windows).where(asked)):
+            found[row.rule, row.key] = Kept(**row._mapping)
+    return found
+
+
+def due(connection: Connection, watermark: datetime) -> list[Kept]:
+    """Those that have something to say once all of their sources are read up to `watermark`."""
+    rows = connection.execute(select(windows).where(windows.c.due_at <= watermark).order_by(windows.c.due_at))
+    return [Kept(**row._mapping) for row in rows]
+
+
+def next_due(connection: Connection) -> datetime | None:
+    """When the first of them will."""
+    at: datetime | None = connection.execute(select(func.min(windows.c.due_at))).scalar_one()
+    return at
+
+
+def put(connection: Connection, kept: Iterable[Kept]) -> None:
+    """Writes each as it now is."""
+    rows = [
+        {
+            "rule": each.rule, "key": each.key, "state": each.state, "newest_at": each.newest_at,
+            "group": dict(each.group), "due_at": each.due_at,
+        }
+        for each in kept
+    ]  # fmt: skip
+    if rows:
+        new = insert_new(connection, windows, replace=("state", "newest_at", "group", "due_at"))
+        connection.execute(new, rows)
+
+
+def forget(connection: Connection, rule: str, key: str) -> None:
+    connection.execute(delete(windows).where(windows.c.rule == rule, windows.c.key == key))
+
+
+def judge(connection: Connection, judged: Iterable[Judgement]) -> None:
+    rows = [
+        {
+            "signal": each.signal, "rule": each.rule, "key": each.key, "outcome": each.outcome,
+            "incident": each.incident, "detail": dict(each.detail), "recorded_at": each.recorded_at,
+        }
+        for each in judged
+    ]  # fmt: skip
+    if rows:
+        connection.execute(insert(judgements), rows)
+
+
+def judged(connection: Connection, key: str, limit: int = 500) -> list[Judgement]:
+    """What was decided of an incident's key, in the order in which it was; the newest if there is more."""
+    rows = connection.execute(
+        select(judgements).where(judgements.c.key == key).order_by(judgements.c.row.desc()).limit(limit)
+    )
+    found = [{name: value for name, value in row._mapping.items() if name != "row"} for row in rows]
+    return [Judgement(**each) for each in reversed(found)]

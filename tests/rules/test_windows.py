@@ -1,0 +1,280 @@
+"""Windows of every kind: what fires them, what does not, and that the order of arrival changes nothing."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from daemon.model import Json
+from daemon.rules.conditions import Any
+from daemon.rules.model import (
+    Absent,
+    Aggregate,
+    Change,
+    Count,
+    Distinct,
+    Drop,
+    FirstSeen,
+    Ratio,
+    Spike,
+    Step,
+    Window,
+)
+from daemon.rules.model import Sequence as Steps
+from daemon.rules.paths import parse_path
+from daemon.rules.windows import Entry, Firing, advance, begin, settle
+from daemon.rules.windows.run import MOST_KEPT
+from daemon.rules.windows.state import State, stamp, state_of
+
+NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
+PATH = parse_path("x")
+
+
+def at(minute: float) -> datetime:
+    return NOON + minute * MINUTE
+
+
+def heard(*told: tuple[float, Json], severity: int = 4) -> list[Entry]:
+    """(minute, value); ids are 1, 2, 3 …"""
+    return [Entry(stamp(at(minute)), number, severity, value) for number, (minute, value) in enumerate(told, 1)]
+
+
+def play(
+    window: Window, entries: Iterable[Entry], read_to: float | None = 10_000, begun: State | None = None
+) -> tuple[list[Firing], list[datetime]]:
+    """All that the window says of the entries in the order given, its state written and read back each time."""
+    state, firings, recovered = begun or State(), list[Firing](), list[datetime]()
+    for entry in entries:
+        verdict = advance(window, state, entry)
+        state = state_of(json.loads(json.dumps(verdict.state.to_json())))
+        firings += verdict.firings
+        recovered += verdict.recovered
+    if read_to is not None:
+        verdict = settle(window, state, at(read_to))
+        firings += verdict.firings
+        recovered += verdict.recovered
+    return firings, recovered
+
+
+def minutes(firings: Sequence[Firing]) -> list[float]:
+    return [(firing.at - NOON) / MINUTE for firing in firings]
+
+
+def evidence(firings: Sequence[Firing]) -> set[int]:
+    return {id for firing in firings for id in firing.ids}
+
+
+def test_a_count_fires_with_the_signal_that_completes_it() -> None:
+    """Both ends of `within` count, and every signal of the span is evidence."""
+    window = Count(3, 5 * MINUTE)
+
+    fired, _ = play(window, heard((0, 1), (1, 1), (5, 1)), None)
+    assert ([5], {1, 2, 3}) == (minutes(fired), evidence(fired))
+    assert ([], []) == play(window, heard((0, 1), (1, 1), (5.1, 1)), None)
+
+
+def test_a_count_may_be_of_what_the_vendor_counted() -> None:
+    """One signal may say that ten happened."""
+    assert [1] == minutes(play(Count(10, 5 * MINUTE, "count_delta"), heard((0, 3), (1, 7)), None)[0])
+
+
+def test_the_severity_is_the_worst_of_the_span() -> None:
+    """Whichever signal completes it."""
+    first, second = heard((0, 1), (1, 1))
+    (fired,), _ = play(Count(2, 5 * MINUTE), [first._replace(severity=1), second], None)
+
+    assert 1 == fired.severity
+
+
+def test_a_distinct_counts_values_and_not_signals() -> None:
+    """The same one again adds nothing; a number is not its text, nor true a one."""
+    window = Distinct(PATH, 3, 10 * MINUTE)
+
+    assert [3] == minutes(play(window, heard((0, "a"), (1, "a"), (2, "b"), (3, "c")), None)[0])
+    assert [2] == minutes(play(window, heard((0, 1), (1, "1"), (2, True)), None)[0])
+    assert [] == play(window, heard((0, "a"), (1, "b"), (11, "c")), None)[0]
+
+
+@pytest.mark.parametrize(
+    ("function", "comparison", "bound", "fires"),
+    [
+        ("sum", "gte", 60, [2]), ("sum", "gt", 60, []), ("max", "gt", 25, [2]), ("min", "lt", 15, [0, 1, 2]),
+        ("avg", "gte", 20, [2]), ("avg", "lt", 15, [0]), ("percentile", "gte", 20, [1, 2]),
+    ],
+)  # fmt: skip
+def test_numbers_are_taken_together(function: str, comparison: str, bound: float, fires: list[float]) -> None:
+    """Of the numbers 10, 20, 30, a minute apart, up to each of them."""
+    window = Aggregate(function, PATH, comparison, bound, 5 * MINUTE, percentile=75)  # type: ignore[arg-type]
+
+    assert fires == minutes(play(window, heard((0, 10), (1, 20), (2, 30)))[0])
+
+
+def test_a_ratio_waits_for_enough_signals() -> None:
+    """Half of two is not yet half."""
+    window = Ratio(Any(()), "gte", 0.5, 10 * MINUTE, at_least=4)
+
+    assert [3] == minutes(play(window, heard((0, True), (1, False), (2, True), (3, False)))[0])
+
+
+def test_a_spike_is_measured_against_the_time_before() -> None:
+    """Ten in five minutes, where it had been one a minute; and none as long as nothing is known."""
+    window, quiet = Spike(2, 5 * MINUTE, 60 * MINUTE, 8), [(minute, 1) for minute in range(60)]
+    burst = [(60 + n / 4, 1) for n in range(12)]
+
+    assert minutes(play(window, heard(*quiet, *burst))[0])
+    assert [] == play(window, heard(*quiet))[0]
+    assert [] == play(window, heard(*burst))[0]
+
+
+def test_a_drop_is_seen_without_any_signal_and_ends_with_the_next_ones() -> None:
+    """Sixty a quarter of an hour, then nothing."""
+    window = Drop(0.5, 10 * MINUTE, 60 * MINUTE, 5)
+    steady, back = [(minute, 1) for minute in range(60)], [(90 + n / 2, 1) for n in range(40)]
+
+    fired, _ = play(window, heard(*steady), 75)
+    assert 60 < minutes(fired)[0] <= 70
+    _, recovered = play(window, heard(*steady, *back), 110)
+    assert at(90) < recovered[0] <= at(100)
+
+
+def test_a_silence_fires_once_and_is_over_when_it_is_broken() -> None:
+    """At the instant at which it had been long enough, whenever that is noticed."""
+    window = Absent(30 * MINUTE)
+
+    assert ([30], []) == (minutes(play(window, heard((0, 1)), 300)[0]), play(window, heard((0, 1)), 300)[1])
+    fired, recovered = play(window, heard((0, 1), (20, 1), (60, 1)), 80)
+    assert ([50], [at(60)]) == (minutes(fired), recovered)
+    assert [] == play(window, heard((0, 1)), 29)[0]
+
+
+def test_what_is_expected_is_missed_though_it_was_never_heard() -> None:
+    """From the time at which it was first expected."""
+    assert [30] == minutes(play(Absent(30 * MINUTE), [], 31, begin(Absent(30 * MINUTE), NOON))[0])
+
+
+def test_a_first_value_counts_once_its_group_is_known() -> None:
+    """While it is learned everything is new; what was long unseen is new again."""
+    window = FirstSeen(PATH, 100 * MINUTE, 10 * MINUTE)
+
+    told = heard((0, "a"), (5, "b"), (12, "a"), (13, "c"), (14, "c"), (120, "b"))
+    assert [13, 120] == minutes(play(window, told)[0])
+
+
+def test_a_change_is_from_the_signal_before() -> None:
+    """Both are evidence; after a long silence there is nothing to compare with."""
+    window = Change(PATH, 60 * MINUTE)
+
+    fired, _ = play(window, heard((0, "1.0"), (1, "1.0"), (2, "1.1"), (100, "1.2")))
+    assert ([2], {2, 3}) == (minutes(fired), evidence(fired))
+
+
+def steps(*negated: bool, ordered: bool = True) -> Steps:
+    return Steps(tuple(Step(f"s{n}", each) for n, each in enumerate(negated)), 15 * MINUTE, ordered)
+
+
+def test_a_sequence_is_in_order_and_in_time() -> None:
+    """B before A is none; nor is A and B too far apart."""
+    assert [5] == minutes(play(steps(False, False), heard((0, 0), (5, 1)))[0])
+    assert [] == play(steps(False, False), heard((0, 1), (5, 0)))[0]
+    assert [] == play(steps(False, False), heard((0, 0), (16, 1)))[0]
+    assert [5] == minutes(play(steps(False, False, ordered=False), heard((0, 1), (5, 0)))[0])
+
+
+def test_what_must_not_follow_is_waited_for() -> None:
+    """A and no B within fifteen minutes: certain at the fifteenth."""
+    window = steps(False, True)
+
+    assert [] == play(window, heard((0, 0)), 14)[0]
+    assert [15] == minutes(play(window, heard((0, 0)), 15)[0])
+    assert [] == play(window, heard((0, 0), (14, 1)), 60)[0]
+
+
+def test_what_must_not_come_between_forbids_the_sequence() -> None:
+    """And what comes before the first step forbids it where it stands first."""
+    between, before = steps(False, True, False), steps(True, False)
+
+    assert [9] == minutes(play(between, heard((0, 0), (9, 2)))[0])
+    assert [] == play(between, heard((0, 0), (4, 1), (9, 2)))[0]
+    assert [] == play(before, heard((0, 0), (9, 1)))[0]
+    assert [9] == minutes(play(before, heard((9, 1), (12, 0)))[0])
+
+
+def test_the_same_signal_again_and_one_too_late_change_nothing() -> None:
+    """Seeing it twice is harmless."""
+    window, (first, second) = Count(2, 5 * MINUTE), heard((0, 1), (500, 1))
+    state = advance(window, State(), second).state
+
+    for entry in (second, first):
+        again = advance(window, state, entry)
+        assert (state, False) == (again.state, again.counted)
+
+
+def test_what_is_kept_is_bounded_and_what_is_lost_is_told() -> None:
+    """However much comes at once."""
+    window, state, dropped = Aggregate("sum", PATH, "gte", 1e9, 60 * MINUTE), State(), 0
+    for entry in heard(*((n / 1000, 1) for n in range(MOST_KEPT + 50))):
+        verdict = advance(window, state, entry)
+        state, dropped = verdict.state, dropped + verdict.dropped
+
+    assert (MOST_KEPT, 50) == (len(state.entries), dropped)
+
+
+KINDS: list[tuple[Window, st.SearchStrategy[Json]]] = [
+    (Count(3, 5 * MINUTE), st.just(1)),
+    (Distinct(PATH, 3, 8 * MINUTE), st.sampled_from("abcd")),
+    (Aggregate("sum", PATH, "gte", 12, 6 * MINUTE), st.integers(0, 5)),
+    (Aggregate("max", PATH, "gt", 4, 6 * MINUTE), st.integers(0, 5)),
+    (Aggregate("avg", PATH, "gt", 3, 6 * MINUTE, at_least=2), st.integers(0, 5)),
+    (Aggregate("percentile", PATH, "lte", 1, 6 * MINUTE, 50, 2), st.integers(0, 5)),
+    (Ratio(Any(()), "gte", 0.6, 6 * MINUTE, 3), st.booleans()),
+    (Spike(2, 4 * MINUTE, 20 * MINUTE, 3), st.just(1)),
+    (Drop(0.5, 4 * MINUTE, 20 * MINUTE, 2), st.just(1)),
+    (Absent(7 * MINUTE), st.just(1)),
+    (FirstSeen(PATH, 20 * MINUTE, 5 * MINUTE), st.sampled_from("abc")),
+    (Change(PATH, 10 * MINUTE), st.sampled_from("ab")),
+    (steps(False, False), st.integers(0, 1)),
+    (steps(False, True, False), st.integers(0, 2)),
+    (steps(False, True), st.integers(0, 1)),
+    (steps(False, False, ordered=False), st.integers(0, 1)),
+    (steps(False, True, ordered=False), st.integers(0, 1)),
+]
+
+
+def outcome(window: Window, entries: Sequence[Entry], lateness: int, rng: random.Random) -> object:
+    """What comes of the entries if each arrives up to `lateness` minutes late, and the sources are read as they do."""
+    arriving = sorted(entries, key=lambda entry: (entry.at + rng.randint(0, lateness) * 60_000_000, rng.random()))
+    state, firings, over = State(), list[Firing](), set[datetime]()
+    for place, entry in enumerate(arriving):
+        verdict = advance(window, state, entry)
+        firings += verdict.firings
+        over |= set(verdict.recovered)
+        state = state_of(json.loads(json.dumps(verdict.state.to_json())))
+        still = min((later.at for later in arriving[place + 1 :]), default=entry.at)
+        verdict = settle(window, state, NOON + timedelta(microseconds=still - 1 - stamp(NOON)))
+        firings += verdict.firings
+        over |= set(verdict.recovered)
+        state = verdict.state
+    verdict = settle(window, state, at(10_000))
+    firings += verdict.firings
+    over |= set(verdict.recovered)
+    completed = {(when, by) for firing in firings for when, by in firing.completed}
+    return evidence(firings), {when for when, _ in completed}, over
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.data())
+def test_the_order_of_arrival_changes_nothing(data: st.DataObject) -> None:
+    """The same evidence, the same instants at which there was enough, the same ends of silences."""
+    window, values = data.draw(st.sampled_from(KINDS))
+    told = data.draw(st.lists(st.tuples(st.integers(0, 45), values), min_size=1, max_size=25))
+    entries = heard(*sorted(told, key=lambda each: each[0]))
+    rng = random.Random(data.draw(st.integers(0, 1000)))
+
+    assert outcome(window, entries, 0, random.Random(0)) == outcome(window, entries, 30, rng)
