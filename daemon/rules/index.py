@@ -116,18 +116,31 @@ def _worth(demand: Demand) -> tuple[int, int]:
     return max((_RANK[type(atom)] for atom in demand), default=0), len(demand)
 
 
+_ANOTHER_LOOKUP = 10
+"""A look-up at one more path costs each signal what trying so many conditions costs the few that share a value."""
+
+
 def choose(conditions: Mapping[int, Condition]) -> dict[Atom | None, list[int]]:
     """Each condition's number under every atom of one demand: the best kind, shared by the fewest. None: under none."""
     choices = {number: demands(condition) for number, condition in conditions.items()}
     popular = Counter(atom for options in choices.values() for atom in _distinct(options))
+    main = _main(popular)
+
+    def cost(demand: Demand) -> tuple[int, int]:
+        apart = any(not isinstance(atom, Exact) or atom.seen != main for atom in demand)
+        return _worth(demand)[0], sum(popular[atom] for atom in demand) + apart * _ANOTHER_LOOKUP
+
     places: dict[Atom | None, list[int]] = {}
     for number, options in choices.items():
-        if not options:
-            places.setdefault(None, []).append(number)
-            continue
-        for atom in min(options, key=lambda demand: (_worth(demand)[0], sum(popular[atom] for atom in demand))):
+        for atom in min(options, key=cost) if options else (None,):
             places.setdefault(atom, []).append(number)
     return places
+
+
+def _main(popular: Mapping[Atom, int]) -> Seen | None:
+    """Where the most different values are asked for."""
+    ways = Counter(atom.seen for atom in popular if isinstance(atom, Exact))
+    return max(ways, key=ways.__getitem__, default=None)
 
 
 def _distinct(options: Sequence[Demand]) -> frozenset[Atom]:

@@ -14,8 +14,9 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from tests.bench import ingest, page
+from tests.bench import ingest, match, page
 
+BENCHES = ("ingest", "page", "match")
 _CANDIDATES = 4
 _BATCHES = {1: 400, 1_000: 10}
 _QUICK = {1: 20, 1_000: 1}
@@ -23,20 +24,29 @@ _QUICK = {1: 20, 1_000: 1}
 
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    parser.add_argument("what", nargs="*", choices=[[], *BENCHES], help="which of them (default: all but match)")
     parser.add_argument("--quick", action="store_true", help="a smoke of a few seconds: its figures say nothing")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report there too")
     parser.add_argument("--folder", type=Path, default=Path(), help="whose disk is written to (default: here)")
+    parser.add_argument("--rivals", type=Path, metavar="FOLDER", help="match: an environment for CEL's two, made there")
     options = parser.parse_args(arguments)
     batches, rounds = (_QUICK, 1) if options.quick else (_BATCHES, 5)
+    wanted = options.what or ["ingest", "page"]
     report: dict[str, Any] = {}
     with Progress(console=Console(stderr=True)) as progress, tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        task = progress.add_task("ingest", total=len(batches) * rounds * _CANDIDATES)
-        for size, count in batches.items():
-            found = ingest.bench(Path(folder), size, count, rounds, lambda: progress.advance(task))
-            report[f"ingest, batches of {size}"] = found
-        task = progress.add_task("signal to page", total=rounds * 3)
-        found = page.bench(Path(folder), 5 if options.quick else 100, rounds, lambda: progress.advance(task))
-        report["signal to page"] = found
+        if "ingest" in wanted:
+            task = progress.add_task("ingest", total=len(batches) * rounds * _CANDIDATES)
+            for size, count in batches.items():
+                found = ingest.bench(Path(folder), size, count, rounds, lambda: progress.advance(task))
+                report[f"ingest, batches of {size}"] = found
+        if "page" in wanted:
+            paging = progress.add_task("signal to page", total=rounds * 3)
+            found = page.bench(Path(folder), 5 if options.quick else 100, rounds, lambda: progress.advance(paging))
+            report["signal to page"] = found
+        if "match" in wanted:
+            events, sizes = (50, (20,)) if options.quick else (5_000, match.SIZES)
+            matching = progress.add_task("match", total=4 * len(sizes) * rounds * match.CANDIDATES)
+            report |= dict(match.bench(events, sizes, rounds, lambda: progress.advance(matching), options.rivals))
     Console().print(_table(report))
     if options.json:
         options.json.write_text(json.dumps(report, indent=1))

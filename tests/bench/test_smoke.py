@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from daemon.rules.compile import Program
+from tests.bench import trail
 from tests.bench.__main__ import main
 
 
@@ -21,3 +23,20 @@ def test_a_quick_run_reports_each_ratio(tmp_path: Path) -> None:
         assert all(rate > 0 for rates in found["rates"].values() for rate in rates)
         for name in ("one in a hundred / disk", "keep all / driver"):
             assert 0 < found[name]["least"] <= found[name]["median"] <= found[name]["greatest"]
+
+
+def test_a_quick_run_of_the_matching_finds_the_same_by_every_way(tmp_path: Path) -> None:
+    """Those that do not agree raise an error."""
+    assert 0 == main(["match", "--quick", "--folder", str(tmp_path), "--json", str(tmp_path / "report.json")])
+
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert 4 == len(report)
+    for found in report.values():
+        assert {"parse", "ours", "with signals", "SQLite"} == set(found["rates"])
+
+
+def test_the_made_up_trail_is_hit() -> None:
+    """Or equal hits would say nothing."""
+    program = Program([trail.condition(lines) for lines in trail.rules(500, exact=False)])
+
+    assert 50 < sum(len(program(json.loads(raw))) for raw in trail.events(1_000, unique=True)) < 1_000

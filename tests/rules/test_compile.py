@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from daemon.model import Json
 from daemon.rules.compile import Limits, Program
-from daemon.rules.conditions import Condition, simplified
+from daemon.rules.conditions import Condition, Field, simplified
 from daemon.rules.emit import Source
+from daemon.rules.paths import parse_path
 from tests.rules import reference
 from tests.rules.arbitrary import CONDITIONS, DOCUMENTS
 
@@ -27,6 +28,13 @@ def test_it_agrees_with_the_plainest_evaluation(
     for document in documents:
         alone = [number for number, condition in enumerate(conditions) if reference.holds(condition, document)]
         assert alone == list(program(document))
+
+
+def test_one_of_several_demanded_values_is_not_all() -> None:
+    """Found by either, it still asks for both."""
+    program = Program([Field(parse_path("a"), "equals", ("x", "y"), each=True)], Limits(few=0))
+
+    assert [[], [0]] == [list(program({"a": values})) for values in (["x"], ["x", "y"])]
 
 
 @settings(deadline=None, max_examples=300)
