@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 from daemon.model import INTERNAL, UNASSIGNED, Json, Polarity, Severity, Signal
-from daemon.rules.conditions import Any, Condition, Holds, compile_condition
-from daemon.rules.index import Index
+from daemon.rules.compile import Program
+from daemon.rules.conditions import All, Any, Condition, Holds, Not, compile_condition
 from daemon.rules.model import Clients, Rule
 from daemon.rules.paths import Fields, Values, parse_path, values_at
 from daemon.rules.template import clean
 
 _LONGEST_KEY = 200
+NEVER = Any(())
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,6 @@ class Match:
 @dataclass(frozen=True, slots=True)
 class _Compiled:
     rule: Rule
-    holds: Holds
     clears: Holds
     raises: tuple[tuple[Severity, Holds], ...]
     group: tuple[tuple[str, Values], ...]
@@ -51,22 +51,14 @@ class _Compiled:
     def severity(self, fields: Fields) -> Severity:
         return min([self.rule.severity, *(to for to, holds in self.raises if holds(fields))])
 
-    def judge(self, signal: Signal) -> Match | None:
-        fields = signal.fields
-        if self.rule.kinds and signal.kind not in self.rule.kinds:
-            return None
-        if signal.polarity is not Polarity.RECOVERED and self.holds(fields):
-            return self._match(fields, recovered=False)
-        if self._recovers(signal):
-            return self._match(fields, recovered=True)
-        return None
+    def reads(self, kind: str) -> bool:
+        return not self.rule.kinds or kind in self.rule.kinds
 
-    def _recovers(self, signal: Signal) -> bool:
-        """The group's fields must be there, or one object's recovery would clear another's trouble."""
-        said = self.rule.clear.recovery and signal.polarity is Polarity.RECOVERED
-        return (said or self.clears(signal.fields)) and all(values(signal.fields) for _, values in self.group)
+    def names_its_group(self, fields: Fields) -> bool:
+        """Or one object's recovery would clear another's trouble."""
+        return all(values(fields) for _, values in self.group)
 
-    def _match(self, fields: Fields, *, recovered: bool) -> Match:
+    def match(self, fields: Fields, *, recovered: bool) -> Match:
         group = self.group_of(fields)
         return Match(
             rule=self.rule,
@@ -80,15 +72,38 @@ class _Compiled:
         )
 
 
-@dataclass
 class _Route:
     """What one source name or type leads to."""
 
-    broken: Index[_Compiled]
-    recovered: list[_Compiled] = field(default_factory=list)
+    def __init__(self, compiled: Sequence[_Compiled]) -> None:
+        self._compiled = compiled
+        self._opens = Program([opens(each.rule) for each in compiled])
+        self._recovering = [each for each in compiled if each.rule.clear.recovery or each.rule.clear.match]
+        self._clears: Callable[[Fields], Sequence[int]] = lambda fields: ()
+        if any(each.rule.clear.match for each in compiled):
+            self._clears = Program([each.rule.clear.match or NEVER for each in compiled])
 
+    def told(self, signal: Signal) -> Iterable[tuple[_Compiled, bool]]:
+        """Each rule that the signal speaks to, and whether it says that its trouble is over."""
+        if signal.polarity is Polarity.RECOVERED:
+            return self._recovered(signal)
+        opened, over = self._opens(signal.fields), self._clears(signal.fields)
+        return self._either(signal, opened, over) if opened or over else ()
 
-Routes: TypeAlias = Mapping[str, _Route]
+    def _recovered(self, signal: Signal) -> Iterator[tuple[_Compiled, bool]]:
+        """It need not look like the trouble."""
+        for each in self._recovering:
+            said = each.rule.clear.recovery or each.clears(signal.fields)
+            if said and each.reads(signal.kind) and each.names_its_group(signal.fields):
+                yield each, True
+
+    def _either(self, signal: Signal, opened: Sequence[int], over: Sequence[int]) -> Iterator[tuple[_Compiled, bool]]:
+        """What is the trouble itself does not clear it."""
+        for number in sorted({*opened, *over}):
+            each = self._compiled[number]
+            recovered = number not in opened
+            if each.reads(signal.kind) and (not recovered or each.names_its_group(signal.fields)):
+                yield each, recovered
 
 
 class Engine:
@@ -100,19 +115,16 @@ class Engine:
             compiled = _compile(rule)
             for source in dict.fromkeys(rule.sources):
                 by_source.setdefault(source, []).append(compiled)
-        self._routes: Routes = {source: _route(compiled) for source, compiled in by_source.items()}
+        self._routes = {source: _Route(compiled) for source, compiled in by_source.items()}
 
     def match(self, signal: Signal) -> tuple[Match, ...]:
         """Each rule's match, once, in the order of the rules within a type and then within a name."""
         matches: dict[str, Match] = {}
-        for name in dict.fromkeys((signal.type, signal.source)):
+        for name in (signal.type,) if signal.type == signal.source else (signal.type, signal.source):
             route = self._routes.get(name)
-            if route is None:
-                continue
-            recovered = signal.polarity is Polarity.RECOVERED
-            for compiled in route.recovered if recovered else route.broken.candidates(signal.fields):
-                if compiled.rule.id not in matches and (match := compiled.judge(signal)) is not None:
-                    matches[compiled.rule.id] = match
+            for each, recovered in route.told(signal) if route else ():
+                if each.rule.id not in matches:
+                    matches[each.rule.id] = each.match(signal.fields, recovered=recovered)
         return tuple(matches.values())
 
 
@@ -124,20 +136,9 @@ def incident_key(rule: str, group: Mapping[str, Json]) -> str:
     return f"{rule} {text}" if group else rule
 
 
-def _route(compiled: list[_Compiled]) -> _Route:
-    broken = Index((_either(each.rule), each) for each in compiled)
-    return _Route(broken, [each for each in compiled if each.rule.clear.recovery or each.rule.clear.match])
-
-
-def _either(rule: Rule) -> Condition:
-    """What a signal must meet to open or, by a `match`, to clear."""
-    return Any((rule.condition, rule.clear.match)) if rule.clear.match else rule.condition
-
-
 def _compile(rule: Rule) -> _Compiled:
     return _Compiled(
         rule=rule,
-        holds=_unless(rule),
         clears=compile_condition(rule.clear.match) if rule.clear.match else lambda fields: False,
         raises=tuple((each.to, compile_condition(each.condition)) for each in rule.raises),
         group=tuple((part, values_at(parse_path(rule.path_of(part)))) for part in rule.group_by),
@@ -145,12 +146,9 @@ def _compile(rule: Rule) -> _Compiled:
     )
 
 
-def _unless(rule: Rule) -> Holds:
-    holds = compile_condition(rule.condition)
-    if rule.exception is None:
-        return holds
-    excepted = compile_condition(rule.exception)
-    return lambda fields: holds(fields) and not excepted(fields)
+def opens(rule: Rule) -> Condition:
+    """What a signal must meet to be the trouble."""
+    return All((rule.condition, Not(rule.exception))) if rule.exception else rule.condition
 
 
 def _clients(clients: Clients) -> Callable[[Fields], tuple[str, ...] | Literal["all"]]:

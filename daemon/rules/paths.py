@@ -22,7 +22,7 @@ _MISSING: Any = object()
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """Equal for every spelling of the same way."""
+    """Equal for every spelling of the same way. Built from names where these may hold any character."""
 
     names: tuple[str, ...]
 
@@ -45,35 +45,46 @@ def parse_path(text: str) -> Path:
     raise ValueError(f"'{text}' is not a path such as userIdentity.type or containers[].exitCode")
 
 
-def values_at(path: Path) -> Values:
-    """A function from fields to every value at the path; none where a step is missing."""
+def values_at(path: Path, *, lists: bool = False) -> Values:
+    """A function from fields to every value at the path; none where a step is missing.
+
+    A list there answers with its elements, to any depth; with `lists`, with itself too, before them.
+    """
     names = path.names
 
     def values(fields: Fields) -> Sequence[Json]:
         here: Json = fields
         for depth, name in enumerate(names):
             if not isinstance(here, Mapping):
-                return _walk(here, names[depth:])
+                return _walk(here, names, depth, lists=lists)
             here = here.get(name, _MISSING)
             if here is _MISSING:
                 return ()
-        return _walk(here, ()) if isinstance(here, list) else (here,)
+        return _walk(here, names, len(names), lists=lists) if isinstance(here, list) else (here,)
 
     return values
 
 
-def _walk(here: Json, names: tuple[str, ...]) -> list[Json]:
-    if isinstance(here, list):
-        return [found for element in here for found in _walk(_untagged(element, names), names)]
-    if not names:
-        return [] if here is _MISSING else [here]
-    if isinstance(here, Mapping):
-        return _walk(here[names[0]], names[1:]) if names[0] in here else []
-    return []
+def _walk(here: Json, names: tuple[str, ...], depth: int, *, lists: bool) -> list[Json]:
+    """In the document's order. Without recursion, for a vendor may nest lists as deep as it likes."""
+    found: list[Json] = []
+    left = [(here, depth, lists)]
+    while left:
+        here, depth, whole = left.pop()
+        if isinstance(here, list):
+            inner = whole and depth < len(names)
+            if whole and not inner:
+                found.append(here)
+            left.extend((*_untagged(element, names, depth), inner) for element in reversed(here))
+        elif depth == len(names):
+            found.append(here)
+        elif isinstance(here, Mapping) and names[depth] in here:
+            left.append((here[names[depth]], depth + 1, whole))
+    return found
 
 
-def _untagged(element: Json, names: tuple[str, ...]) -> Json:
-    """A `name:value` text seen as the map that it stands for."""
-    if names and isinstance(element, str) and element.startswith(f"{names[0]}:"):
-        return {names[0]: element[len(names[0]) + 1 :]}
-    return element
+def _untagged(element: Json, names: tuple[str, ...], depth: int) -> tuple[Json, int]:
+    """A `name:value` text answers a step by that name."""
+    if depth < len(names) and isinstance(element, str) and element.startswith(f"{names[depth]}:"):
+        return element[len(names[depth]) + 1 :], depth + 1
+    return element, depth

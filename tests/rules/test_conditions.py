@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
 
 from daemon.model import Json
-from daemon.rules.conditions import compile_condition
+from daemon.rules.conditions import Condition, Field, Keywords, compile_condition
 from daemon.rules.load import load_text
+from daemon.rules.paths import parse_path
+from tests.rules import reference
+from tests.rules.arbitrary import CONDITIONS, DOCUMENTS
 from tests.rules.names import NAMES
 
 EVENT: dict[str, Any] = {
@@ -27,6 +31,7 @@ EVENT: dict[str, Any] = {
     "tags": ["env:prod", "service:shop", "env:eu", "plain"],
     "a.b": {"c": 1},
     "empty": [],
+    "starred": "*a?b",
 }
 
 
@@ -61,6 +66,9 @@ def holds(match: str, fields: Json = EVENT) -> bool:
         "{eventName|i|contains: SOLELOG}",
         "{eventName|glob: 'Console*'}",
         "{eventName|glob: '?onsole*n'}",
+        "{eventName|glob: '*sole*'}",
+        "{eventName|glob: '*Login'}",
+        "{starred|glob: '\\*a\\?*'}",
         "{eventName|re: '^Con.*in$'}",
         "{eventName|i|re: '^CON'}",
         "{ip|cidr: [192.168.0.0/16, 10.0.0.0/8]}",
@@ -108,6 +116,7 @@ def test_it_holds(match: str) -> None:
         "{eventName|contains: SOLE}",
         "{eventName|glob: Console}",
         "{eventName|glob: '[C]onsole*'}",
+        "{eventName|glob: '\\*Login'}",
         "{eventName|re: '^Login'}",
         "{count|contains: '3'}",
         "{ip|cidr: 10.2.0.0/16}",
@@ -150,3 +159,75 @@ def test_no_shape_of_fields_breaks_it() -> None:
     for value in strange:
         for match in ("{a.b.c: 1}", "{a|gt: 5.5}", "{a.b|contains: y}", "{a|cidr: 10.0.0.0/8}", "{a.b|fieldref: a}"):
             assert not holds(match, {"a": value})
+
+
+def loose(path: str, operand: Json, operator: str = "equals") -> bool:
+    field = Field(parse_path(path), operator, (operand,), ignore_case=True, loose=True)
+    return compile_condition(field)(EVENT)
+
+
+@pytest.mark.parametrize(
+    ("path", "operand", "operator"),
+    [
+        ("flag", "TRUE", "equals"),
+        ("flag", True, "equals"),
+        ("count", "137", "equals"),
+        ("text", 137, "equals"),
+        ("text", 137.0, "equals"),
+        ("eventName", "consolelogin", "equals"),
+        ("nowhere", None, "equals"),
+        ("nil", None, "equals"),
+        ("empty", None, "equals"),
+        ("count", "3", "contains"),
+        ("user", '"mfa":"false"', "contains"),
+        ("user", '{"type":"root"*', "glob"),
+        ("tags", '["env:prod",', "startswith"),
+        ("tags", "prod", "endswith"),
+        ("containers.exitCode", "137", "glob"),
+        ("containers", r'"exitCode":\d{3}', "re"),
+    ],
+)
+def test_loose_values_compare_by_their_text(path: str, operand: Json, operator: str) -> None:
+    assert loose(path, operand, operator)
+
+
+@pytest.mark.parametrize(
+    ("path", "operand", "operator"),
+    [
+        ("user", '{"type":"Root","session":{"mfa":"false"}}', "equals"),
+        ("user", '{"type":"Root","session":{"mfa":"false"}}', "glob"),
+        ("user", None, "equals"),
+        ("ratio", "0", "equals"),
+        ("nowhere", "", "contains"),
+        ("nil", "*", "glob"),
+        ("nil", "null", "equals"),
+    ],
+)
+def test_a_map_and_null_equal_no_text(path: str, operand: Json, operator: str) -> None:
+    assert not loose(path, operand, operator)
+
+
+def test_keywords_look_everywhere_but_at_names() -> None:
+    def found(*operands: str, **more: Any) -> bool:
+        return compile_condition(Keywords(operands, **more))(EVENT)
+
+    assert found("CONSOLE", "nowhere")
+    assert found("137", "env:eu", each=True)
+    assert not found("137", "nowhere", each=True)
+    assert not found("exitCode")
+    assert not found("consolelogin", ignore_case=False)
+
+
+@settings(deadline=None, max_examples=1000)
+@given(CONDITIONS, DOCUMENTS)
+def test_it_agrees_with_the_plainest_evaluation(condition: Condition, document: dict[str, Json]) -> None:
+    assert reference.holds(condition, document) is compile_condition(condition)(document)
+
+
+def test_lists_nested_without_end_are_walked() -> None:
+    deep: Json = "x"
+    for _ in range(100_000):
+        deep = [deep]
+
+    assert holds("{a: x}", {"a": deep})
+    assert not compile_condition(Field(parse_path("a"), "contains", ("y",), loose=True))({"a": deep})
