@@ -45,7 +45,9 @@ from daemon.pipeline.trim import Trim
 from daemon.pipeline.turn import Turn
 from daemon.rules.engine import Engine
 from daemon.rules.load import load as load_rules
-from daemon.rules.model import Names, RuleSet
+from daemon.rules.model import Clear as ClearWhen
+from daemon.rules.model import Clients, Names, RuleSet
+from daemon.rules.sigma_terms import LEVELS, LOGSOURCES, SigmaTerms
 from daemon.secret import Secret
 from daemon.store import deliveries, polls, tickets
 from daemon.store.engine import Store
@@ -134,7 +136,7 @@ def read(path: Path, environ: Mapping[str, str], chance: random.Random, *, crede
     """
     kinds = Kinds()
     config = configuration.load(path, environ, kinds, credentials=credentials)
-    rules = load_rules(config.rules, names(config, kinds))
+    rules = load_rules(config.rules, names(config, kinds), sigma=sigma_terms(config))
     return Setup(config, rules, Engine(rules), terms(config, chance))
 
 
@@ -149,6 +151,27 @@ def names(config: Config, kinds: Kinds) -> Names:
         clients=frozenset(config.policy.clients),
         roles=frozenset({*config.actions, TICKET}),
         recovering=kinds.recovering(),
+    )
+
+
+def sigma_terms(config: Config) -> SigmaTerms:
+    """What Sigma rules do not say, as configured."""
+    said = config.sigma
+    defaults = said.defaults
+    if defaults.clients in (("none",), ("all",)):
+        clients = Clients("all" if defaults.clients == ("all",) else "none")
+    else:
+        clients = Clients("names", defaults.clients)
+    return SigmaTerms(
+        levels={**LEVELS, **{str(level): severity for level, severity in said.levels.items()}},
+        logsources={**LOGSOURCES, **said.logsources},
+        group_by=defaults.group_by,
+        clear=ClearWhen(quiet_for=defaults.clear.quiet_for),
+        clients=clients,
+        stage=defaults.stage,
+        live=frozenset(said.live),
+        class_=defaults.class_,
+        team=defaults.team or "",
     )
 
 

@@ -9,6 +9,7 @@ from daemon.config.schema import Config
 from daemon.desk.owed import WARNING
 from daemon.desk.terms import TICKET
 from daemon.marked_yaml import Mark, MarkedList, MarkedMap, mark_of
+from daemon.rules.model import Names
 
 ASSIGNEE, CHAIN = "assignee", "chain"
 SHIFT_LEAD = "shift_lead"
@@ -30,6 +31,23 @@ def references(reading: Reading, config: Config, parts: Mapping[str, MarkedMap])
     for post, holder in parts["chain"].items():
         mark = parts["chain"].value_mark(post)
         reading.refer(holder, mark_of(holder, mark), people, "person", f"chain.{post}")
+
+
+def sigma(reading: Reading, config: Config, table: MarkedMap) -> None:
+    """Reports each class, team, client and parsed path of `sigma: defaults` that leads nowhere."""
+    section = table.get("sigma")
+    body = section.get("defaults") if isinstance(section, MarkedMap) else None
+    known = {
+        "class": ({*Names().classes, *config.classes}, "class"),
+        "team": (config.teams, "team"),
+        "clients": ({"none", "all", *config.policy.clients}, "client"),
+    }
+    for key, (names, what) in known.items():
+        for word, mark in _words(body, key):
+            reading.refer(word, mark, names, what, f"sigma.defaults.{key}")
+    clients = config.sigma.defaults.clients
+    if len(clients) > 1 and {"none", "all"} & {*clients} and isinstance(body, MarkedMap):
+        reading.report(body.value_mark("clients"), "sigma.defaults.clients: 'none' and 'all' stand alone.")
 
 
 def _roles(reading: Reading, config: Config, words: Iterable[tuple[str, Mark]], where: str) -> None:

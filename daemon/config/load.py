@@ -27,6 +27,7 @@ from daemon.config.schema import (
     Portal,
     ReportErrors,
     SeverityMeaning,
+    Sigma,
     Site,
     SourceCommon,
     SourceEntry,
@@ -71,6 +72,7 @@ def load(path: Path, environ: Mapping[str, str], kinds: Kinds, *, credentials: b
     config = loading.config(kinds)
     if loading.policy_stands:  # else every name of a calendar would seem to lead nowhere
         check.references(reading, config, loading.parts)
+    check.sigma(reading, config, table)
     if reading.problems:
         raise ConfigError(reading.problems)
     return config
@@ -138,6 +140,7 @@ class _Loading:
             people=self._each("people", Person),
             sites=self._each("sites", Site),
             chain={str(post): str(holder) for post, holder in self.parts["chain"].items()},
+            sigma=self._section("sigma", Sigma),
             notices=tuple(self._notices),
         )
 

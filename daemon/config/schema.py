@@ -12,10 +12,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema
 
 from daemon.contract import Duration, Settings, WebAddress
 from daemon.model import Role, Severity
+from daemon.rules.paths import parse_path
 from daemon.secret import Secret
 from daemon.sla.policy import Policy
 
@@ -41,6 +42,15 @@ Listen = Annotated[str, AfterValidator(_address)]
 Every = Annotated[
     Duration, AfterValidator(_not_at_once), WithJsonSchema({"type": "string", "pattern": "^[0-9]+[smhd]$"})
 ]
+
+
+OneOrMore = Annotated[tuple[str, ...], BeforeValidator(lambda value: (value,) if isinstance(value, str) else value)]
+
+
+def _paths(texts: tuple[str, ...]) -> tuple[str, ...]:
+    for text in texts:
+        parse_path(text)
+    return texts
 
 
 class _Listener(Settings):
@@ -130,6 +140,44 @@ class Site(Settings):
     shift_lead: str | None = Field(None, description="One of `people`.")
 
 
+class SigmaClear(Settings):
+    quiet_for: Every = Field(description="After so long without a signal that the rule matches.")
+
+
+class SigmaDefaults(Settings):
+    """What Sigma rules do not say. None is needed."""
+
+    group_by: Annotated[OneOrMore, AfterValidator(_paths)] = Field(
+        ("recipientAccountId",), description="One incident for each value; a correlation has its own `group-by`."
+    )
+    clear: SigmaClear = Field(
+        SigmaClear(quiet_for=timedelta(hours=1)), description="When the trouble is over: `{quiet_for: 1h}`."
+    )
+    clients: OneOrMore = Field(("none",), description="Whose tickets they open: `none`, `all`, or some of `clients`.")
+    stage: Literal["shadow", "live"] = Field(
+        "shadow", description="`shadow` records what they would open, and sends nothing."
+    )
+    class_: str = Field("security", alias="class", description="The class of their incidents.")
+    team: str | None = Field(None, description="Who repairs: one of `teams`.")
+
+
+class Sigma(Settings):
+    """How rules in Sigma's language are run: docs/sigma.md."""
+
+    levels: dict[Literal["critical", "high", "medium", "low", "informational"], Annotated[int, Field(ge=1, le=4)]] = Field(
+        {}, description="Severities of levels, where they are not `critical` 1, `high` 2, `medium` 3, all others 4."
+    )
+    logsources: dict[str, OneOrMore] = Field(
+        {}, description="`product/service/category`, without what is not said → a source's name or type, or several."
+    )
+    defaults: SigmaDefaults = Field(
+        default_factory=lambda: SigmaDefaults.model_validate({}), description="What Sigma rules do not say."
+    )
+    live: OneOrMore = Field(
+        (), description="Rules, by path or by Sigma's id, that are live though `defaults` says `shadow`."
+    )
+
+
 class File(Settings):
     """The whole file. Each big part may stand in a file of its own: `clients: {file: clients.yaml}`."""
 
@@ -148,6 +196,7 @@ class File(Settings):
     teams: dict[str, Team] = Field({}, description="Who repairs.")
     people: dict[str, Person] = Field({}, description="Who is told.")
     sites: dict[str, Site] = Field({}, description="Where people work.")
+    sigma: Sigma | None = Field(None, description="How rules in Sigma's language are run.")
     chain: dict[str, str] = Field({}, description="Posts that warnings may name, each held by one of `people`.")
     calendars: dict[str, Any] = Field({}, description="When a promise's clock counts.")
     release_train: dict[str, Any] | None = Field(None, description="When fixes that wait for a release are shipped.")
@@ -200,6 +249,7 @@ class Config:
     people: Mapping[str, Person]
     sites: Mapping[str, Site]
     chain: Mapping[str, str]
+    sigma: Sigma
     notices: tuple[str, ...]
     """What an operator should be told at the start, though nothing is wrong."""
 

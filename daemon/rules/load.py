@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,39 +14,70 @@ from daemon.rules.policy import RulePolicy
 from daemon.rules.read_rule import read_rule
 from daemon.rules.reader import Reader, mark_of
 from daemon.rules.resolve import resolve
+from daemon.rules.sigma_terms import SigmaTerms
 
 _SUFFIXES = frozenset({".yaml", ".yml"})
+_SIGMA = re.compile(r"""^["']?(detection|correlation|logsource)["']?\s*:""", re.MULTILINE)
+"""A key at the top that Sigma has and we do not."""
 
 
-def load(folder: Path, names: Names, policy: RulePolicy | None = None) -> RuleSet:
+def load(folder: Path, names: Names, policy: RulePolicy | None = None, sigma: SigmaTerms | None = None) -> RuleSet:
     """Every rule under the folder. Raises ConfigError with every problem of every file.
 
     `names` holds the problems and lists of `policy`.
     """
     if not folder.is_dir():
         raise ConfigError([Problem(str(folder), 0, "there is no such folder of rules.")])
-    rules: dict[str, Rule] = {}
+    found: list[Rule] = []
     problems: list[Problem] = []
+    theirs: list[tuple[str, str, str]] = []
     digest = hashlib.sha256()
     for path in rule_files(folder):
         named, shown = path.relative_to(folder).with_suffix("").as_posix(), _shown(folder, path)
         try:
             content = path.read_bytes()
             digest.update(f"{named}\0{len(content)}\0".encode() + content)
-            rule = _read(named, content, shown, names)
+            text = _text(content, shown)
+            if is_sigma(text):
+                theirs.append((named, text, shown))
+            else:
+                found.append(load_text(named, text, shown, names))
         except OSError as error:
             problems.append(Problem(shown, 0, f"this file cannot be read: {error.strerror}."))
-            continue
         except ConfigError as error:
             problems += error.problems
-            continue
-        if named in rules:
-            problems.append(Problem(shown, 1, f"there is already a rule '{named}', in {rules[named].file}."))
-        rules[named] = rule
+    found += _sigma(theirs, names, sigma or SigmaTerms(), problems)
+    rules = _by_id(found, problems)
     resolved, between = resolve(rules, (policy or RulePolicy()).problems)
     if problems or between:
         raise ConfigError(problems or between)  # a file that cannot be read would be missed by others
     return RuleSet(tuple(resolved), digest.hexdigest())
+
+
+def is_sigma(text: str) -> bool:
+    """Whether the file is written in Sigma's language."""
+    return _SIGMA.search(text) is not None
+
+
+def _sigma(files: list[tuple[str, str, str]], names: Names, terms: SigmaTerms, problems: list[Problem]) -> list[Rule]:
+    if not files:
+        return []
+    from daemon.rules.sigma.read import File, read_rules
+
+    rules, wrong = read_rules([File(*each) for each in files], names, terms)
+    problems += wrong
+    return rules
+
+
+def _by_id(found: list[Rule], problems: list[Problem]) -> dict[str, Rule]:
+    """In the order of their ids."""
+    rules: dict[str, Rule] = {}
+    for rule in sorted(found, key=lambda rule: (rule.id, rule.file)):
+        if rule.id in rules:
+            message = f"there is already a rule '{rule.id}', in {rules[rule.id].file}."
+            problems.append(Problem(rule.file, rule.line, message))
+        rules.setdefault(rule.id, rule)
+    return rules
 
 
 def load_text(id: str, content: str, file: str, names: Names) -> Rule:
@@ -66,13 +98,12 @@ def rule_files(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _read(id: str, content: bytes, shown: str, names: Names) -> Rule:
+def _text(content: bytes, shown: str) -> str:
     try:
-        text = content.decode()
+        return content.decode()
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         raise ConfigError([Problem(shown, line, "this file is not text in UTF-8.")]) from error
-    return load_text(id, text, shown, names)
 
 
 def _shown(folder: Path, path: Path) -> str:

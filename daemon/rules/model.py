@@ -279,6 +279,8 @@ class Rule:
     """What looks like it and is not, for whoever is woken."""
     origin: Literal["heliograph", "sigma"] = "heliograph"
     """The language that the file is written in."""
+    sigma_id: str = ""
+    """A Sigma rule's own id, a UUID, if it has one."""
     tests: tuple[RuleTest, ...] = ()
     file: str = ""
     line: int = 0

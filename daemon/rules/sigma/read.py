@@ -1,0 +1,101 @@
+"""Sigma's files → rules: all of them at once, for correlations refer to rules of other files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from sigma.correlations import SigmaCorrelationRule
+from sigma.exceptions import SigmaError
+from sigma.rule import SigmaRule
+
+from daemon.errors import ConfigError, Problem
+from daemon.rules.model import Names, Rule
+from daemon.rules.sigma.correlations import Correlation
+from daemon.rules.sigma.documents import Document, documents
+from daemon.rules.sigma.rules import complaint, read_signals
+from daemon.rules.sigma_terms import SigmaTerms
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    id: str
+    """Its path under the rules folder, without the suffix."""
+    text: str
+    shown: str
+
+
+@dataclass
+class _Reading:
+    names: Names
+    terms: SigmaTerms
+    rules: list[Rule] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    known: dict[str, str] = field(default_factory=dict)
+    """Sigma's name or id → ours, of every rule and correlation."""
+    waiting: list[Correlation] = field(default_factory=list)
+
+
+def read_rules(files: Iterable[File], names: Names, terms: SigmaTerms) -> tuple[list[Rule], list[Problem]]:
+    """Every rule of the files that has no problem, and every problem."""
+    reading = _Reading(names, terms)
+    for file in files:
+        _file(reading, file)
+    silent: set[str] = set()
+    for correlation in reading.waiting:
+        rule, problems = correlation.rule(terms)
+        reading.problems += problems
+        if rule:
+            reading.rules.append(rule)
+            silent |= set() if correlation.parsed.generate else correlation.beneath()
+    return [replace(rule, silent=rule.id in silent) for rule in reading.rules], reading.problems
+
+
+def _file(reading: _Reading, file: File) -> None:
+    try:
+        found = documents(file.text, file.shown)
+    except ConfigError as error:
+        reading.problems += error.problems
+        return
+    for number, document in enumerate(found, 1):
+        name = document.value.get("name")
+        part = name if isinstance(name, str) and name else str(number)
+        _document(reading, document, file.id if len(found) == 1 else f"{file.id}/{part}")
+
+
+def _document(reading: _Reading, document: Document, id: str) -> None:
+    for key, what in (("action", "an action over documents"), ("filter", "a filter")):
+        if key in document.value:
+            message = f"{what} cannot be used here."
+            reading.problems.append(document.mark(key).problem(message, "Write the rule out, with what it excepts."))
+            return
+    try:
+        parsed = _parsed(document)
+    except SigmaError as error:
+        reading.problems.append(complaint(document, error))
+        return
+    _name(reading, document, parsed, id)
+    if isinstance(parsed, SigmaCorrelationRule):
+        reading.waiting.append(Correlation(document, parsed, id, reading.known))
+        return
+    rule, problems = read_signals(document, parsed, id, reading.names, reading.terms)
+    reading.problems += problems
+    reading.rules += [rule] if rule else []
+
+
+def _parsed(document: Document) -> SigmaRule | SigmaCorrelationRule:
+    if "correlation" in document.value:
+        return SigmaCorrelationRule.from_dict(document.value, collect_errors=True)
+    if isinstance(document.value.get("detection"), dict):
+        document.value["detection"].pop("timeframe", None)  # of counting in conditions, which is no more
+    return SigmaRule.from_dict(document.value, collect_errors=True)
+
+
+def _name(reading: _Reading, document: Document, parsed: SigmaRule | SigmaCorrelationRule, id: str) -> None:
+    for key, said in (("id", parsed.id), ("name", parsed.name)):
+        if not said:
+            continue
+        if str(said) in reading.known:
+            other = reading.known[str(said)]
+            reading.problems.append(document.mark(key).problem(f"rule '{other}' has the {key} '{said}' already."))
+        reading.known[str(said)] = id
