@@ -117,14 +117,22 @@ def _read(connection: Connection, detection: Detection, mark: datetime) -> None:
 
 def _observed(connection: Connection, incident: Incident) -> ObservedIncident:
     over_at = incidents.over_at(connection, incident.id)
+    owned = tickets.of_incident(connection, incident.id)
     return ObservedIncident(
         severity=incident.severity,
         at=incident.opened_at - START,
         title=incident.title,
         location=incident.location,
         team=incident.team,
-        clients=tuple(ticket.client for ticket in tickets.of_incident(connection, incident.id)),
+        clients=tuple(ticket.client for ticket in owned),
         page=deliveries.was_owed(connection, owed.PAGE, owed.page_key(incident)),
         defect=deliveries.was_owed(connection, owed.DEFECT, owed.defect_key(incident)),
         cleared=None if over_at is None else over_at - START,
+        tickets=tuple(ticket.state for ticket in owned),
+        due=tuple(
+            (clock.goal, clock.deadline - START)
+            for ticket in owned
+            for clock in tickets.clocks_of(connection, ticket.id)
+            if clock.cycle == 1 and clock.deadline is not None
+        ),
     )

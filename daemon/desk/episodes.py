@@ -1,55 +1,39 @@
-"""Which evidence belongs to which episode. Pure, and the same in whatever order the evidence came."""
+"""Where an episode ends. Pure, and the same in whatever order its evidence came."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from daemon.store.incidents import Proof
 
 
-@dataclass
-class Episode:
-    proofs: list[Proof] = field(default_factory=list)
-    over_at: datetime | None = None
-    """None: it goes on."""
-    recovered: bool = False
-    """A signal said that it was over; else it was quiet for long enough."""
+@dataclass(frozen=True, slots=True)
+class End:
+    """Where an episode ends."""
 
-    @property
-    def last_at(self) -> datetime:
-        return max(proof.at for proof in self.proofs)
+    at: datetime
+    recovered: bool
+    """A signal says so; else it was quiet for long enough."""
+    after: tuple[Proof, ...]
+    """What happened after it: to be told again."""
 
 
-def divide(proofs: Sequence[Proof], quiet_for: timedelta | None, read_to: datetime | None) -> list[Episode]:
-    """The episodes that the proofs, in event time, make up.
+def end(proofs: Sequence[Proof], quiet_for: timedelta | None, read_to: datetime | None) -> End | None:
+    """Where the episode of these proofs, in event time, ends; None while it goes on.
 
-    A gap of `quiet_for` ends one once the sources are read past it (`read_to`; None: they are not): until then
-    something may still come that bridges it. What has not fired opens nothing: after an end it stays with the episode
-    before.
+    A gap of `quiet_for` ends it once the sources are read past the gap (`read_to`; None: they are not): until then
+    something may still come that bridges it.
     """
-    episodes = [Episode()]
-    for proof in proofs:
-        episode = episodes[-1]
-        _quieten(episode, quiet_for, read_to, proof.at)
-        if episode.over_at is not None and proof.fired and not proof.recovered:
-            episode = Episode()
-            episodes.append(episode)
-        episode.proofs.append(proof)
-        if proof.recovered and episode.over_at is None:
-            episode.over_at, episode.recovered = proof.at, True
-    _quieten(episodes[-1], quiet_for, read_to, None)
-    return episodes
-
-
-def _quieten(episode: Episode, quiet_for: timedelta | None, read_to: datetime | None, next_at: datetime | None) -> None:
-    """Ends the episode if it was quiet for long enough before `next_at`, or since."""
-    if quiet_for is None or read_to is None or episode.over_at is not None or not episode.proofs:
-        return
-    over_at = episode.proofs[-1].at + quiet_for
-    if over_at <= read_to and (next_at is None or next_at > over_at):
-        episode.over_at = over_at
+    for place, proof in enumerate(proofs):
+        if proof.recovered:
+            return End(proof.at, True, tuple(proofs[place + 1 :]))
+        over_at = None if quiet_for is None else proof.at + quiet_for
+        bridged = over_at is not None and place + 1 < len(proofs) and proofs[place + 1].at <= over_at
+        if over_at is not None and read_to is not None and over_at <= read_to and not bridged:
+            return End(over_at, False, tuple(proofs[place + 1 :]))
+    return None
 
 
 def clears_at(proofs: Sequence[Proof], quiet_for: timedelta | None) -> datetime | None:

@@ -14,7 +14,7 @@ from typing import Any, Literal, TypeAlias
 from sqlalchemy import Connection, Row
 
 from daemon.desk import ledger, owed
-from daemon.desk.episodes import clears_at, divide
+from daemon.desk.episodes import clears_at, end
 from daemon.desk.terms import Terms
 from daemon.model import (
     INTERNAL,
@@ -90,13 +90,19 @@ def open_or_join(connection: Connection, terms: Terms, opening: Opening, now: da
     return incident, outcome
 
 
-def prolong(connection: Connection, incident: Incident, proof: Proof, quiet_for: timedelta | None) -> None:
-    """One more signal of what is open already: evidence, and no more."""
-    _link(connection, incident, (proof,))
+def prolong(connection: Connection, incident: Incident, proof: Proof, quiet_for: timedelta | None) -> bool:
+    """One more signal of what is open already, or was when it happened: evidence, and no more. Whether it is."""
     row = incidents.row_of(connection, incident.id)
-    if row.before_at is None or proof.at > row.before_at:
-        incidents.change(connection, incident.id, last_signal_at=max(incident.last_signal_at, proof.at))
+    if row.before_at is not None and proof.at <= row.before_at:
+        incidents.link(connection, incident.id, incident.episode - 1, (proof,))
+        return True
+    if proof.at < row.began_at or (row.over_at is not None and proof.at > row.over_at):
+        return False
+    incidents.link(connection, incident.id, incident.episode, (proof,))
+    if row.over_at is None:
+        incidents.change(connection, incident.id, last_signal_at=max(row.last_signal_at, proof.at))
         _move_clear(connection, incident, row, proof.at, quiet_for)
+    return True
 
 
 def _set_going(connection: Connection, terms: Terms, incident: Incident, opening: Opening, now: datetime) -> None:
@@ -208,32 +214,33 @@ def _next_episode(connection: Connection, incident: Incident, opening: Opening, 
     return again
 
 
-def divide_again(
+def divide(
     connection: Connection, terms: Terms, incident: Incident, read_to: datetime | None, retell: Retell, now: datetime
 ) -> bool:
-    """Ends the open episode where its evidence says that it was over, and lets what came after be the next one.
-    Whether anything ended."""
+    """Ends the episode where its evidence says that it was over, and tells again what came after: it may be the next
+    one. Whether it ended."""
     quiet_for = incidents.quiet_for(connection, incident.id)
-    first, *later = divide(incidents.proofs(connection, incident.id, incident.episode), quiet_for, read_to)
-    if first.over_at is None:
+    found = end(incidents.proofs(connection, incident.id, incident.episode), quiet_for, read_to)
+    if found is None:
         return False
-    moved = [proof for episode in later for proof in episode.proofs]
-    incidents.unlink(connection, incident.id, [proof.signal for proof in moved])
-    why = "a signal says that it recovered" if first.recovered else "no signal any more"
-    clear(connection, terms, incident, first.over_at, why, now)
-    for proof in moved:
+    incidents.unlink(connection, incident.id, [proof.signal for proof in found.after])
+    why = "a signal says that it recovered" if found.recovered else "no signal any more"
+    if incident.state is IncidentState.OPEN:
+        clear(connection, terms, incident, found.at, why, now)
+    else:
+        incidents.change(connection, incident.id, over_at=found.at)
+    for proof in found.after:
         _tell_again(connection, terms, proof, retell, now)
     return True
 
 
 def _tell_again(connection: Connection, terms: Terms, proof: Proof, retell: Retell, now: datetime) -> None:
     opening = retell(proof)
-    standing = incidents.standing(connection, opening.key)
     if proof.recovered:
         over(connection, terms, opening.key, proof, None, retell, now)
     elif proof.fired:
         open_or_join(connection, terms, opening, now)
-    elif standing is not None and standing.state is IncidentState.OPEN:
+    elif (standing := incidents.standing(connection, opening.key)) is not None:
         prolong(connection, standing, proof, opening.quiet_for)
 
 
@@ -242,11 +249,17 @@ def over(
     now: datetime,
 ) -> Incident | None:  # fmt: skip
     """A signal says that the trouble of `key` is gone. None if none of it was there to be ended."""
-    standing = incidents.standing(connection, key)
-    if standing is None or standing.state is not IncidentState.OPEN or proof.at < standing.began_at:
+    standing = incidents.standing(connection, key) or incidents.latest_ended(connection, key)
+    if standing is None or proof.at < standing.began_at:
         return None
-    _link(connection, standing, (proof,))
-    divide_again(connection, terms, standing, read_to, retell, now)
+    over_at = incidents.over_at(connection, standing.id)
+    if standing.state is not IncidentState.OPEN and (over_at is None or proof.at >= over_at):
+        return None
+    if proof.signal:
+        _link(connection, standing, (proof,))
+        divide(connection, terms, standing, read_to, retell, now)
+    elif standing.state is IncidentState.OPEN:  # it is what is heard in all that ends it, and no one signal
+        clear(connection, terms, standing, proof.at, "it is heard again", now)
     return standing
 
 

@@ -10,20 +10,22 @@ from functools import cached_property
 from sqlalchemy import Connection
 
 from daemon.desk import opening
-from daemon.model import IncidentState, Json, Signal
+from daemon.model import Incident, Json, Signal
 from daemon.pipeline.open import SHADOW, Detection, opening_of
 from daemon.rules import windows as window_of
 from daemon.rules.engine import Engine, Match
 from daemon.rules.model import Rule
 from daemon.rules.model import Sequence as Steps
-from daemon.rules.windows import Entry, Firing, Verdict
-from daemon.rules.windows.state import State, instant, stamp, state_of
+from daemon.rules.windows import LATENESS, Entry, Firing, Verdict
+from daemon.rules.windows.state import MICROSECOND, State, instant, stamp, state_of
 from daemon.store import incidents, polls, signals, windows
 from daemon.store.incidents import Proof
 from daemon.store.windows import Judgement, Kept
 
 _RECOVERED = "recovered"
-"""Stands where a window's rule does, in the row that remembers a recovery for what is still on its way."""
+"""Stands where a window's rule does, in the row that remembers recoveries for what is still on its way."""
+
+_MOST_RECOVERIES = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,20 +159,33 @@ class Detecting:
         """Lets what a window says happen, in event time."""
         for fired in verdict.firings:
             self._fire(match, signal, row, fired)
-        for at in verdict.recovered:
-            self._recovered(match, row, at, "it is heard again")
 
     def _joined(self, match: Match, row: int, at: datetime, verdict: Verdict) -> None:
         """A signal by which its window has not enough: evidence of what is open already, where the kind says so."""
         told = {"count": verdict.total, "of": verdict.needed}
-        standing = incidents.standing(self.connection, match.incident)
-        if not window_of.joins(match.rule.window) or standing is None or standing.state is not IncidentState.OPEN:
+        standing = self._standing(match) if window_of.joins(match.rule.window) else None
+        proof = Proof(row, match.rule.id, at, match.severity, fired=False)
+        if standing is None or not opening.prolong(self.connection, standing, proof, match.rule.clear.quiet_for):
             waits = verdict.due is not None
             self._judge(match, row, "waiting" if waits else "below", {} if waits else told)
             return
-        proof = Proof(row, match.rule.id, at, match.severity, fired=False)
-        opening.prolong(self.connection, standing, proof, match.rule.clear.quiet_for)
         self._judge(match, row, "joined", told, standing.id)
+
+    def _standing(self, match: Match) -> Incident | None:
+        """The incident of the match, though its latest episode may be over."""
+        found = incidents.standing(self.connection, match.incident)
+        return found or incidents.latest_ended(self.connection, match.incident)
+
+    def _join_later(self, match: Match, fired: Firing) -> None:
+        """What had not enough by itself, and happened after what now has: it came too early to join."""
+        standing = incidents.standing(self.connection, match.incident)
+        if standing is None or not window_of.joins(match.rule.window):
+            return
+        known = set(fired.ids)
+        for entry in self._state(match).entries:
+            if instant(entry.at) > fired.first_at and entry.id not in known:
+                proof = Proof(entry.id, match.rule.id, instant(entry.at), entry.severity, fired=False)
+                opening.prolong(self.connection, standing, proof, match.rule.clear.quiet_for)
 
     def _fire(self, match: Match, signal: Signal | None, row: int, fired: Firing) -> None:
         """The rule has enough: rules over it see that, and unless it is silent an incident opens or goes on."""
@@ -182,6 +197,7 @@ class Detecting:
             return
         worst = replace(match, severity=min(fired.severity, match.severity))
         self._open(worst, signal, row, fired)
+        self._join_later(match, fired)
 
     def _feed(self, rule: Rule, number: int, match: Match, signal: Signal | None, by: int | None, at: datetime) -> None:
         if signal is None and by:
@@ -207,8 +223,8 @@ class Detecting:
         else:
             outcome_ = outcome
         self._judge(match, row, outcome_, detail, incident.id)
-        if outcome in ("opened", "reopened"):
-            self._was_over(match)
+        if match.rule.clear.recovery or match.rule.clear.match:
+            self._was_over(match, fired.at)
 
     def _proofs(self, match: Match, signal: Signal | None, row: int, fired: Firing) -> tuple[Proof, ...]:
         """Every signal that the firing rests on."""
@@ -229,27 +245,31 @@ class Detecting:
             self.connection, self.detection.terms, match.incident, proof,
             self.read_to(self.detection.watched(match.rule.sources)), self.retell, self.now,
         )  # fmt: skip
-        if ended is None:
-            self._remember(match, row, at)
+        self._remember(match, proof)
         self._judge(match, row, "recovered" if ended else "nothing_open", {"why": why}, ended.id if ended else None)
 
-    def _remember(self, match: Match, row: int, at: datetime) -> None:
+    def _remember(self, match: Match, proof: Proof) -> None:
         """For what happened before and is still on its way."""
+        kept = self._recoveries(match)
+        known = [*(kept.state if kept else ()), [proof.signal, stamp(proof.at), proof.rule]]
+        newest = max(at for _, at, _ in known)
+        oldest = newest - LATENESS // MICROSECOND
+        recent = sorted((each for each in known if each[1] >= oldest), key=lambda each: (each[1], each[0]))
         key = (_RECOVERED, match.incident)
-        kept = self._changed.get(key) or windows.get(self.connection, [key]).get(key)
-        if kept is None or kept.newest_at < at:
-            self._changed[key] = Kept(*key, [row, stamp(at), match.rule.id], at, {})
+        self._changed[key] = Kept(*key, recent[-_MOST_RECOVERIES:], instant(newest), {})
 
-    def _was_over(self, match: Match) -> None:
-        """What opened may be known to have recovered since."""
+    def _recoveries(self, match: Match) -> Kept | None:
         key = (_RECOVERED, match.incident)
-        kept = self._changed.get(key) or windows.get(self.connection, [key]).get(key)
-        if kept is not None:
-            row, at, rule = kept.state
-            proof = Proof(row, rule, instant(at), match.severity, fired=False, recovered=True)
-            opening.over(
-                self.connection, self.detection.terms, match.incident, proof, None, self.retell, self.now
-            )  # fmt: skip
+        return self._changed.get(key) or windows.get(self.connection, [key]).get(key)
+
+    def _was_over(self, match: Match, at: datetime) -> None:
+        """What happened may be known to have recovered since."""
+        kept = self._recoveries(match)
+        later = [each for each in (kept.state if kept else ()) if each[1] >= stamp(at)]
+        if later:
+            row, when, rule = later[0]
+            proof = Proof(row, rule, instant(when), match.severity, fired=False, recovered=True)
+            opening.over(self.connection, self.detection.terms, match.incident, proof, None, self.retell, self.now)
 
     def retell(self, proof: Proof) -> opening.Opening:
         """What a signal that is evidence means, said again: an episode began with it."""
@@ -272,8 +292,8 @@ class Detecting:
         self._keep(rule, kept.key, kept.group, before, verdict)
         for fired in verdict.firings:
             self._fire(*self._told_by(rule, kept, fired), fired)
-        for at in verdict.recovered:
-            self._recovered(self.engine.silence(rule.id, kept.group), 0, at, "it is heard again")
+        for at, by in verdict.recovered:
+            self._recovered(self.engine.silence(rule.id, kept.group), by or 0, at, "it is heard again")
         return verdict.state != before
 
     def _told_by(self, rule: Rule, kept: Kept, fired: Firing) -> tuple[Match, Signal | None, int]:

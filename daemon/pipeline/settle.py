@@ -61,7 +61,7 @@ def settle(connection: Connection, detection: Detection, engine: Engine, now: da
     detecting.flush()
     for incident, _ in incidents.quiet(connection, detecting.watermarks):
         read_to = detecting.read_to(incidents.sources_of(connection, incident.id))
-        moved.append(opening.divide_again(connection, detection.terms, incident, read_to, detecting.retell, now))
+        moved.append(opening.divide(connection, detection.terms, incident, read_to, detecting.retell, now))
     moved += [_release(connection, detecting, incident) for incident in incidents.held(connection)]
     detecting.flush()
     return any(moved)

@@ -226,6 +226,10 @@ class Expect:
     title: str | None = None
     team: str | None = None
     clients: tuple[str, ...] | None = None
+    ticket: str | None = None
+    """The state that every ticket of it ends in, if nobody touches it."""
+    due: Mapping[str, timedelta] | None = None
+    """Goal → when it is due on every ticket of it, from the start of the test."""
 
 
 @dataclass(frozen=True, slots=True)

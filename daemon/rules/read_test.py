@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from daemon.marked_yaml import Mark, MarkedList, MarkedMap
-from daemon.model import Json, Polarity
+from daemon.model import GOALS, Json, Polarity, TicketState
 from daemon.rules.model import Expect, Given, RuleTest
 from daemon.rules.reader import (
     Mistake,
@@ -95,6 +95,10 @@ def _length(reader: Reader, value: Json, mark: Mark) -> timedelta:
     return found
 
 
+def _due(reader: Reader, value: Json, mark: Mark) -> dict[str, timedelta]:
+    return reader.table(value, mark, dict.fromkeys(GOALS, duration), "'due'")
+
+
 GIVEN: Mapping[str, Parser] = {
     "signal": _signal,
     "at": duration,
@@ -120,4 +124,6 @@ EXPECT: Mapping[str, Parser] = {
     "title": text,
     "team": text,
     "clients": several(text),
+    "ticket": word("state of a ticket", lambda _: list(TicketState)),
+    "due": _due,
 }

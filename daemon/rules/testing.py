@@ -35,6 +35,10 @@ class ObservedIncident:
     page: bool = False
     defect: bool = False
     cleared: timedelta | None = None
+    tickets: tuple[str, ...] = ()
+    """The state of each."""
+    due: tuple[tuple[str, timedelta], ...] = ()
+    """Each goal of each ticket, and when it is due, from the start of the test."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +93,22 @@ def _differences(expect: Expect, incident: ObservedIncident) -> Iterator[str]:
         wanted, seen = getattr(expect, name), getattr(incident, name)
         if wanted is not None and (sorted(wanted) != sorted(seen) if name == "clients" else wanted != seen):
             yield f"expected {name} {_shown(wanted)}, saw {_shown(seen)}"
+    yield from _owed(expect, incident)
     wanted = expect.cleared
     seen = incident.cleared if isinstance(wanted, timedelta) else incident.cleared is not None
     if wanted is not None and wanted != seen:
         yield f"expected cleared {_shown(wanted)}, saw {_shown(seen)}"
+
+
+def _owed(expect: Expect, incident: ObservedIncident) -> Iterator[str]:
+    """What is not as expected of the tickets."""
+    if expect.ticket is not None and {expect.ticket} != set(incident.tickets):
+        yield f"expected ticket {expect.ticket}, saw {', '.join(incident.tickets) or 'none'}"
+    for goal, wanted in (expect.due or {}).items():
+        seen = {due for name, due in incident.due if name == goal}
+        if seen != {wanted}:
+            shown = ", ".join(map(write_duration, sorted(seen))) or "never"
+            yield f"expected {goal} due {write_duration(wanted)}, saw {shown}"
 
 
 def _shown(value: object) -> str:

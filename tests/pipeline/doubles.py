@@ -22,7 +22,7 @@ from daemon.metrics import Metrics
 from daemon.model import Cursor, Delivery, Event, Fact, FactKind, Incident, Json, Polarity, Receipt, Signal, Ticket
 from daemon.pipeline.clocks import Clocks
 from daemon.pipeline.collect import Collect
-from daemon.pipeline.open import Detection
+from daemon.pipeline.open import Detection, Hold
 from daemon.pipeline.receive import Receive
 from daemon.pipeline.send import Send
 from daemon.pipeline.settle import Settle
@@ -188,6 +188,7 @@ class World:
         self.terms = terms()
         self.metrics = Metrics(self.registry)
         self._once = Once()
+        self.hold: Hold = lambda *_: None
 
     # the steps
 
@@ -220,7 +221,7 @@ class World:
 
     @property
     def detection(self) -> Detection:
-        return Detection(self.terms, self.sources)
+        return Detection(self.terms, self.sources, hold=self.hold)
 
     def _turn(self, name: str, every: timedelta, holder: str) -> Turn:
         log = logging.getLogger("heliograph.test")
@@ -240,6 +241,13 @@ class World:
             assert due is not None
             self.clock.tell(due)
             due = self.run(self.collect())
+
+    def settle(self) -> None:
+        self.run(self.clear())
+
+    def until(self, at: datetime) -> None:
+        """Time passes up to `at`, if it is not past it already."""
+        self.clock.tell(max(at, self.clock.now()))
 
     def after(self, length: timedelta) -> None:
         self.clock.advance(length)

@@ -55,11 +55,11 @@ def play(
         verdict = advance(window, state, entry)
         state = state_of(json.loads(json.dumps(verdict.state.to_json())))
         firings += verdict.firings
-        recovered += verdict.recovered
+        recovered += [when for when, _ in verdict.recovered]
     if read_to is not None:
         verdict = settle(window, state, at(read_to))
         firings += verdict.firings
-        recovered += verdict.recovered
+        recovered += [when for when, _ in verdict.recovered]
     return firings, recovered
 
 
@@ -250,7 +250,7 @@ KINDS: list[tuple[Window, st.SearchStrategy[Json]]] = [
 def outcome(window: Window, entries: Sequence[Entry], lateness: int, rng: random.Random) -> object:
     """What comes of the entries if each arrives up to `lateness` minutes late, and the sources are read as they do."""
     arriving = sorted(entries, key=lambda entry: (entry.at + rng.randint(0, lateness) * 60_000_000, rng.random()))
-    state, firings, over = State(), list[Firing](), set[datetime]()
+    state, firings, over = State(), list[Firing](), set[tuple[datetime, int | None]]()
     for place, entry in enumerate(arriving):
         verdict = advance(window, state, entry)
         firings += verdict.firings

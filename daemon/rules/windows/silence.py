@@ -45,13 +45,15 @@ def _absent(window: Absent, state: State, mark: int) -> Verdict:
     """`memory`: `last`, when it was last heard of up to what is settled; `down`, since when its silence has fired."""
     length, times, memory = microseconds(window.length), _times(state), dict(state.memory)
     firings, recovered = [], []
+    ids = {entry.at: entry.id for entry in state.entries}
     for at, after in zip(times, [*times[1:], None], strict=True):
+        by = None if after is None else ids.get(after)
         told = "down" in memory or (state.settled is not None and at + length <= state.settled)
         if (after is None or after - at > length) and at + length <= mark and not told:
             firings.append(firing((), at + length, 0, ((at + length, None),)))
             memory["down"] = at + length
         if after is not None and memory.get("down", after) < after <= mark:
-            recovered.append(instant(after))
+            recovered.append((instant(after), by))
             del memory["down"]
     known = [at for at in times if at <= mark]
     memory |= {"last": max(known)} if known else {}
@@ -78,7 +80,7 @@ def _dropped(window: Drop, state: State, mark: int) -> Verdict:
             firings.append(firing(span, at, len(span), () if "down" in memory else ((at, None),)))
             memory.setdefault("down", at)
         elif average is not None and len(span) > window.factor * average and memory.pop("down", None) is not None:
-            recovered.append(instant(at))
+            recovered.append((instant(at), None))
     return Verdict(replace(state, settled=mark, memory=memory), tuple(firings), tuple(recovered))
 
 

@@ -93,8 +93,8 @@ class Firing:
 class Verdict:
     state: State
     firings: tuple[Firing, ...] = ()
-    recovered: tuple[datetime, ...] = ()
-    """When a silence that had fired was over."""
+    recovered: tuple[tuple[datetime, int | None], ...] = ()
+    """When a silence that had fired was over, and by which signal."""
     due: int | None = None
     """Microseconds since 1970: once the sources are read up to there, `settle` has something to say."""
     total: float = 0

@@ -1,0 +1,174 @@
+"""Windows, rules over rules and episodes through the store: the same whatever the order, and after a crash."""
+
+from __future__ import annotations
+
+import random
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from daemon.model import Signal
+from daemon.pipeline.settle import Settle
+from daemon.rules.load import load_text
+from daemon.rules.model import Rule
+from daemon.rules.resolve import resolve
+from tests.pipeline.doubles import MINUTE, NOON, SECOND, World, recovered, rule, signal, world_at
+from tests.rules.names import NAMES
+
+
+def rules(**texts: str) -> list[Rule]:
+    """Rules by id, which may name one another."""
+    read = {id: load_text(id, text, f"{id}.yaml", NAMES) for id, text in texts.items()}
+    found, wrong = resolve(read, {})
+    assert [] == wrong
+    return found
+
+
+BASE = "source: sentry\nseverity: 1\nclass: availability\ngroup_by: [project]\n"
+SILENT = BASE + "silent: true\ntitle: '{project}'\n"
+
+
+def told(world: World) -> list[tuple[str, int, list[tuple[int, str]]]]:
+    """Each incident: its key, its episodes, and which signals are evidence of which of them."""
+    ids = {row["row"]: row["id"] for row in world.rows("signals")}
+    proofs = [(row["incident"], row["episode"], ids[row["signal"]]) for row in world.rows("evidence")]
+    return sorted(
+        (row["key"], row["episode"], sorted((number, signal) for id, number, signal in proofs if id == row["id"]))
+        for row in world.rows("incidents")
+    )
+
+
+def test_a_silence_is_told_once_its_source_is_read_past_it(world: World) -> None:
+    """And not while the source fails: a blind poller is no silence."""
+    world.rules = rules(heart=BASE + "title: '{project} is silent'\nmatch: {level: fatal}\nwindow: {absent: 10m}\n")
+    world.hear(signal("a"), watermark=NOON)
+    world.after(20 * MINUTE)
+    world.settle()
+    assert [] == world.incidents()
+
+    world.hear(watermark=NOON + 11 * MINUTE)
+    world.settle()
+    assert ("shop is silent", NOON + 10 * MINUTE) == (world.incident.title, world.incident.began_at)
+
+    world.hear(signal("b", 15 * MINUTE), watermark=NOON + 16 * MINUTE)
+    world.settle()
+    assert "open" != world.incidents()[0].state
+
+
+def test_a_rule_over_others_opens_when_they_fire_in_order(world: World) -> None:
+    """Though they themselves open nothing."""
+    world.rules = rules(
+        fail=SILENT + "match: {level: error}\nwindow: {count: 2, within: 5m}\n",
+        win=SILENT + "match: {level: fatal}\n",
+        both="title: '{project} fell'\nseverity: 1\nclass: availability\ngroup_by: [project]\n"
+        "window: {sequence: [fail, win], within: 15m}\n",
+    )
+    world.hear(signal("w0"), signal("f1", MINUTE, level="error"), signal("w1", 2 * MINUTE))
+    assert [] == world.incidents()
+
+    world.hear(signal("f2", 3 * MINUTE, level="error"), signal("w2", 4 * MINUTE))
+    assert ("both", "shop fell") == (world.incident.rule, world.incident.title)
+    assert [("both", 1, [(1, "f2"), (1, "w0"), (1, "w1"), (1, "w2")])] == [
+        (key.split()[0], n, proof) for key, n, proof in told(world)
+    ]
+
+
+@pytest.mark.parametrize("clear", ["{quiet_for: 10m}", "{quiet_for: 3m}", "never"])
+@pytest.mark.parametrize("window", ["", "window: {count: 2, within: 5m}\n"])
+def test_the_order_of_arrival_changes_no_episode(tmp_path: Path, clear: str, window: str) -> None:
+    """Twelve orders of fifteen troubles, each up to ten minutes late."""
+    chance = random.Random(f"{clear}{window}")
+    for turn in range(12):
+        seconds = chance.sample(range(3600), 15)
+        happened = [signal(f"s{n}", second * SECOND) for n, second in enumerate(seconds)]
+        outcomes = []
+        for lateness in (0, 10):
+            folder = tmp_path / f"{turn}-{lateness}"
+            folder.mkdir()
+            with contextmanager(world_at)(folder) as world:
+                world.rules = [rule(f"clear: {clear}\nreopen_within: 30d\n{window}")]
+                _arrive(world, happened, lateness, chance)
+                outcomes.append(told(world))
+
+        assert outcomes[0] == outcomes[1]
+
+
+def _arrive(world: World, happened: list[Signal], lateness: int, chance: random.Random) -> None:
+    """Each is heard when it arrives, and the source is read as far as it can be."""
+    late = {each.id: timedelta(minutes=chance.randint(0, lateness)) for each in happened}
+    waiting = sorted(happened, key=lambda each: (each.at + late[each.id], each.at, each.id))
+    while waiting:
+        each, *waiting = waiting
+        world.until(each.at + late[each.id])
+        mark: datetime = min([one.at for one in waiting], default=each.at) - timedelta(seconds=1)
+        world.hear(each, watermark=mark)
+        world.settle()
+    world.until(NOON + timedelta(hours=3))
+    world.hear(watermark=NOON + timedelta(hours=3))
+    world.settle()
+
+
+def test_a_recovery_that_overtook_its_trouble_ends_it(world: World) -> None:
+    """They happened the other way round."""
+    world.rules = [rule("clear: recovery\n")]
+    world.hear(recovered("r", 5 * MINUTE))
+    world.hear(signal("a"))
+
+    assert NOON + 5 * MINUTE == world.rows("incidents")[0]["over_at"]
+
+
+def test_a_recovery_between_two_troubles_parts_them_though_it_comes_last(world: World) -> None:
+    """The second is an episode of its own, and is paged anew."""
+    world.rules = [rule("clear: recovery\n")]
+    world.hear(signal("a"), signal("b", 10 * MINUTE))
+    assert 1 == world.incident.episode
+
+    world.hear(recovered("r", 5 * MINUTE))
+    assert [(2, [(1, "a"), (1, "r"), (2, "b")])] == [(number, proofs) for _, number, proofs in told(world)]
+    assert ("open", 2) == (world.incident.state, world.incident.page)
+
+
+def test_each_word_of_a_rule_is_recorded(world: World) -> None:
+    """Too few, then enough, then one more."""
+    world.rules = [rule("window: {count: 2, within: 5m}\n")]
+    world.hear(signal("a"), signal("b", MINUTE), signal("c", 2 * MINUTE))
+
+    assert [("below", {"count": 1, "of": 2}), ("opened", {"count": 2}), ("joined", {"count": 3})] == [
+        (row["outcome"], {name: row["detail"][name] for name in ("count", "of") if name in row["detail"]})
+        for row in world.rows("judgements")
+    ]
+
+
+def test_what_is_held_opens_no_ticket_until_it_is_let_go(world: World) -> None:
+    """Then it does, if the trouble is there still."""
+    holding = [True]
+    world.hold = lambda *_: {"by": "silence", "id": "s1", "why": "deploy"} if holding else None
+    world.hear(signal("a"))
+    world.settle()
+    assert ([], []) == (world.rows("tickets"), world.rows("deliveries"))
+    assert ["held"] == [row["outcome"] for row in world.rows("judgements")]
+
+    holding.clear()
+    world.settle()
+    assert (1, 1) == (len(world.rows("tickets")), len(world.rows("deliveries")))
+    assert None is world.incident.held
+
+
+def test_windows_survive_a_crash_exactly(world: World) -> None:
+    """What was committed is all that there is: another process goes on where this one was killed."""
+    world.rules = [rule("window: {count: 3, within: 5m}\n")]
+    world.hear(signal("a"), signal("b", MINUTE))
+    world.hear(signal("c", 2 * MINUTE))
+
+    assert 3 == len(world.rows("evidence"))
+
+
+def test_the_step_that_settles_idles_when_nothing_is_due(world: World) -> None:
+    """It asks the database and no more."""
+    world.rules = [rule("clear: {quiet_for: 10m}\n")]
+    world.hear(signal("a"), watermark=NOON)
+
+    assert isinstance(world.clear(), Settle)
+    assert "Idle" == type(world.clear().step(world.clock.now())).__name__
