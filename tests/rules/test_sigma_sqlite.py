@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sigma.backends.sqlite import sqliteBackend
+from sigma.backends import sqlite
 from sigma.collection import SigmaCollection
 
 from daemon.rules.compile import Program
@@ -79,7 +79,9 @@ def _found_by_us(condition: Condition, events: Sequence[Event]) -> list[int]:
 
 def _found_by_sqlite(file: Path, events: Sequence[Event]) -> list[int]:
     rules = SigmaCollection.from_yaml(file.read_text())
-    backend = sqliteBackend(fulltext_field=WHOLE, event_id_field="number")
+    backend: Any = sqlite.sqliteBackend(  # type: ignore[attr-defined,no-untyped-call]
+        fulltext_field=WHOLE, event_id_field="number"
+    )
     queries = backend.convert(rules)
     fields = backend.required_fields(rules.rules[0])
     with sqlite3.connect(":memory:") as base:

@@ -21,8 +21,9 @@ from daemon.errors import Problem
 from daemon.rules.model import NEVER, Aggregate, Comparison, Count, Distinct, Rule, Sequence, Step, Window
 from daemon.rules.read_window import MOST_COUNTED
 from daemon.rules.reader import nearest
+from daemon.rules.sigma.complaints import complaint
 from daemon.rules.sigma.documents import Document
-from daemon.rules.sigma.rules import complaint, make
+from daemon.rules.sigma.rules import make
 from daemon.rules.sigma.translate import Unusable, path
 from daemon.rules.sigma_terms import SigmaTerms
 

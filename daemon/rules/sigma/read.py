@@ -11,9 +11,10 @@ from sigma.rule import SigmaRule
 
 from daemon.errors import ConfigError, Problem
 from daemon.rules.model import Names, Rule
+from daemon.rules.sigma.complaints import complaint
 from daemon.rules.sigma.correlations import Correlation
 from daemon.rules.sigma.documents import Document, documents
-from daemon.rules.sigma.rules import complaint, read_signals
+from daemon.rules.sigma.rules import read_signals
 from daemon.rules.sigma_terms import SigmaTerms
 
 

@@ -139,7 +139,7 @@ def _said(value: SigmaType) -> Said:
 
 def _text(value: SigmaString) -> Said:
     ignore_case = not isinstance(value, SigmaCasedString)
-    if not value.contains_special():
+    if not (value.contains_special() or value.contains_placeholder()):
         return "equals", "".join(map(str, value.s)), ignore_case
     return "glob", "".join(map(_glob_part, value.s)), ignore_case
 
