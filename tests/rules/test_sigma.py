@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
 
 from daemon.errors import ConfigError
 from daemon.rules.check import warnings
 from daemon.rules.load import load
 from daemon.rules.model import NEVER, Aggregate, Clear, Clients, Count, Distinct, Names, Rule, RuleSet, Sequence, Step
 from daemon.rules.paths import parse_path
+from daemon.rules.sigma.read import File, read_rules
 from daemon.rules.sigma_terms import SigmaTerms
 
 HERE = Path(__file__).parent
@@ -70,6 +74,48 @@ def test_a_mistake_in_a_sigma_rule_is_told_with_its_line(path: Path, tmp_path: P
     told = [str(problem).replace(f"in {tmp_path.name}/", "in rules/") for problem in caught.value.problems]
     assert expected == told
     assert all(problem.column for problem in caught.value.problems if "already a rule" not in problem.message)
+
+
+ODD: tuple[Any, ...] = (
+    None,
+    1,
+    1.5,
+    True,
+    "",
+    "*",
+    "%a%",
+    [],
+    {},
+    [None],
+    [[1]],
+    [{}],
+    {"a": 1},
+    {1: 2},
+    {"a": {"b": 1}},
+)
+
+
+def _with(value: Any, odd: Any) -> Iterator[Any]:
+    """The same with something odd in the place of each of its parts."""
+    yield odd
+    for key, part in value.items() if isinstance(value, dict) else ():
+        yield from ({**value, key: other} for other in _with(part, odd))
+    for number, part in enumerate(value if isinstance(value, list) else ()):
+        yield from ([*value[:number], other, *value[number + 1 :]] for other in _with(part, odd))
+
+
+@pytest.mark.parametrize(
+    "text", [BASE, correlation("value_count", "condition: {gte: 3, field: a}\naliases: {u: {failed: x}}")]
+)
+def test_nothing_that_stands_in_a_rule_is_more_than_a_mistake(text: str, tmp_path: Path) -> None:
+    """Whatever is written in the place of whatever: a rule, or problems with their place."""
+    for odd in ODD:
+        for number, value in enumerate(_with(yaml.safe_load(text), odd)):
+            file = File(f"{number}", f"{BASE}---\n{yaml.safe_dump(value)}", "rules/x.yml")
+            rules, problems = read_rules([file], NAMES, SigmaTerms())
+
+            assert rules or problems
+            assert all(problem.line for problem in problems)
 
 
 def test_mistakes_of_both_languages_are_told_at_once(tmp_path: Path) -> None:
