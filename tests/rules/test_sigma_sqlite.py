@@ -7,8 +7,8 @@ An event is a row with a column for each field that the rule asks for, so that t
 - columns are NOCASE, as that backend expects of its tables, for Sigma's texts match in any case;
 - the column of keywords is every scalar of the event, a line each.
 
-Two things are of that backend's tables, not of Sigma: 0 and 1 are its booleans, and its patterns for a network take what
-is no address. Neither is put before it.
+Two things are of that backend's tables, not of Sigma: 0 and 1 are its booleans, and its patterns for a network take
+what is no address. Neither is put before it.
 
 A path through a list has no column, so events with lists are made only by AWS; ours asks each element of them.
 """
