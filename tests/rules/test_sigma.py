@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,9 @@ import pytest
 import yaml
 
 from daemon.errors import ConfigError
+from daemon.model import Signal
 from daemon.rules.check import warnings
+from daemon.rules.engine import Engine
 from daemon.rules.load import load
 from daemon.rules.model import NEVER, Aggregate, Clear, Clients, Count, Distinct, Names, Rule, RuleSet, Sequence, Step
 from daemon.rules.paths import parse_path
@@ -275,3 +277,15 @@ def test_no_sigma_rule_no_pysigma(tmp_path: Path) -> None:
         "assert 'sigma' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=HERE.parents[1], timeout=60)
+
+
+def test_a_sigma_rule_matches_in_the_engine_as_any_other(tmp_path: Path) -> None:
+    """One incident for each account, under the rule's own title."""
+    at = datetime(2026, 3, 2, 12, tzinfo=UTC)
+    fields = {"eventName": "consolelogin", "responseElements": {"ConsoleLogin": "Failure"}, "recipientAccountId": "1"}
+    signal = Signal("trail", "cloudtrail", "aws.cloudtrail", "1", at, fields)
+
+    (match,) = Engine(loaded(tmp_path, {"failed.yml": BASE, "passed.yml": OTHER})).match(signal)
+
+    assert ("failed", "A sign-in failed", 2) == (match.rule.id, match.title, match.severity)
+    assert {"recipientAccountId": "1"} == match.group
