@@ -161,13 +161,14 @@ class SigmaDefaults(Settings):
     team: str | None = Field(None, description="Who repairs: one of `teams`.")
 
 
+Level = Literal["critical", "high", "medium", "low", "informational"]
+
+
 class Sigma(Settings):
     """How rules in Sigma's language are run: docs/sigma.md."""
 
-    levels: dict[Literal["critical", "high", "medium", "low", "informational"], Annotated[int, Field(ge=1, le=4)]] = (
-        Field(
-            {}, description="Severities of levels, where they are not `critical` 1, `high` 2, `medium` 3, all others 4."
-        )
+    levels: dict[Level, Annotated[int, Field(ge=1, le=4)]] = Field(
+        {}, description="Severities of levels, where they are not `critical` 1, `high` 2, `medium` 3, all others 4."
     )
     logsources: dict[str, OneOrMore] = Field(
         {}, description="`product/service/category`, without what is not said → a source's name or type, or several."

@@ -58,6 +58,31 @@ MISTAKES = {
         _SOURCE + "{type: sentry, enabled: false, organisation: acme}\n",
         "7: sources.sentry: there is no setting 'organisation'. Did you mean 'organization'?",
     ),
+    # Sigma
+    "a level that Sigma has not": _told(
+        "sigma: {levels: {critcal: 1}}\n",
+        "6: sigma.levels.critcal: this is 'critical', 'high', 'medium', 'low' or 'informational', not '1'.",
+    ),
+    "a level of no severity": _told(
+        "sigma: {levels: {high: 9}}\n", "6: sigma.levels.high: this is at most 4, not '9'."
+    ),
+    "a log source of no source": _told(
+        "sigma: {logsources: {aws/x: 3}}\n", f"6: sigma.logsources.aws/x: this is a list, not '3'. {_LIST}"
+    ),
+    "defaults of Sigma that lead nowhere": _told(
+        "sigma:\n  defaults:\n    class: odd\n    team: x\n    clients: nobody\n    stage: dark\n"
+        "    group_by: [a..b]\n    clear: {quiet_for: soon}\n",
+        "8: sigma.defaults.class: there is no class 'odd'. There is abuse, availability, defect, performance, "
+        "security.",
+        "9: sigma.defaults.team: there is no team 'x'. There is no team at all.",
+        "10: sigma.defaults.clients: there is no client 'nobody'. There is all, internal, none, unassigned.",
+        "11: sigma.defaults.stage: this is 'shadow' or 'live', not 'dark'.",
+        "12: sigma.defaults.group_by: 'a..b' is not a path such as userIdentity.type or containers[].exitCode.",
+        "13: sigma.defaults.clear.quiet_for: 'soon' is not a length of time, such as 30s, 15m, 4h or 30d.",
+    ),
+    "a client beside none": _told(
+        "sigma: {defaults: {clients: [none, internal]}}\n", "6: sigma.defaults.clients: 'none' and 'all' stand alone."
+    ),
     # sources and actions
     "an unknown type": _told(
         _SOURCE + "{type: sentri, enabled: false}\n",

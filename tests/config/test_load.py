@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 import yaml
 
-from daemon.app import Kinds
+from daemon.app import Kinds, sigma_terms
 from daemon.config import load as configuration
 from daemon.config.schema import Config
 from daemon.errors import ConfigError
 from daemon.marked_yaml import load as load_yaml
+from daemon.rules.model import Clear, Clients
+from daemon.rules.sigma_terms import LEVELS, LOGSOURCES, SigmaTerms
 from daemon.secret import Secret
 from integrations import pagerduty, sentry
 from tests.config.mistakes import CONTRACT, MISTAKES, PAGE_OFF, SEVERITIES, SEVERITY_MISTAKES, WARNING, Mistake
@@ -304,6 +306,33 @@ def test_the_shipped_configuration_switched_on_needs_only_what_it_names(tmp_path
     assert all(entry.settings for entry in config.sources.values())
     assert all(entry.settings for entry in config.actions.values())
     assert () == config.notices
+
+
+def test_sigma_is_shadow_for_nobody_by_default(load: Load) -> None:
+    """Nothing of it need be written."""
+    assert SigmaTerms() == sigma_terms(load(""))
+
+
+def test_what_is_said_of_sigma_is_what_its_rules_are_given(load: Load) -> None:
+    """Levels and log sources add to those that are there; one text may stand for a list of one."""
+    said = load(
+        "sigma:\n  levels: {low: 3}\n  logsources: {okta/okta: hook, a/b: [c, d]}\n  live: [a/b]\n"
+        "  defaults: {group_by: user, clear: {quiet_for: 5m}, clients: all, stage: live, class: abuse, team: web}\n"
+        "teams: {web: {}}\n"
+    )
+    expected = SigmaTerms(
+        levels={**LEVELS, "low": 3},
+        logsources={**LOGSOURCES, "okta/okta": ("hook",), "a/b": ("c", "d")},
+        group_by=("user",),
+        clear=Clear(quiet_for=timedelta(minutes=5)),
+        clients=Clients("all"),
+        stage="live",
+        live=frozenset({"a/b"}),
+        class_="abuse",
+        team="web",
+    )
+    assert expected == sigma_terms(said)
+    assert Clients("names", ("internal",)) == sigma_terms(load("sigma: {defaults: {clients: internal}}\n")).clients
 
 
 def test_the_demonstrations_configuration_loads() -> None:

@@ -3,9 +3,12 @@
 An event is a row with a column for each field that the rule asks for, so that the comparison is fair:
 
 - scalars are texts (`true`, `137`), maps and lists their JSON, what is absent or null is NULL; fields that the rule
-  compares by size are numbers where they look like one;
+  compares by size are numbers, and NULL where they look like none, for SQLite sorts every text above all numbers;
 - columns are NOCASE, as that backend expects of its tables, for Sigma's texts match in any case;
 - the column of keywords is every scalar of the event, a line each.
+
+Two things are of that backend's tables, not of Sigma: 0 and 1 are its booleans, and its patterns for a network take
+what is no address. Neither is put before it.
 
 A path through a list has no column, so events with lists are made only by AWS; ours asks each element of them.
 """
@@ -21,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sigma.backends.sqlite import sqliteBackend
+from sigma.backends import sqlite
 from sigma.collection import SigmaCollection
 
 from daemon.rules.compile import Program
@@ -79,7 +82,9 @@ def _found_by_us(condition: Condition, events: Sequence[Event]) -> list[int]:
 
 def _found_by_sqlite(file: Path, events: Sequence[Event]) -> list[int]:
     rules = SigmaCollection.from_yaml(file.read_text())
-    backend = sqliteBackend(fulltext_field=WHOLE, event_id_field="number")
+    backend: Any = sqlite.sqliteBackend(  # type: ignore[attr-defined,no-untyped-call]
+        fulltext_field=WHOLE, event_id_field="number"
+    )
     queries = backend.convert(rules)
     fields = backend.required_fields(rules.rules[0])
     with sqlite3.connect(":memory:") as base:
@@ -93,7 +98,11 @@ def _fill(base: sqlite3.Connection, backend: Any, fields: list[str], events: Seq
     kinds = ["NUMERIC" if re.search(re.escape(name) + r" [<>]=? ", query) else "TEXT" for name in names]
     columns = [f"{name} {kind} COLLATE NOCASE" for name, kind in zip(names, kinds, strict=True)]
     base.execute(f"CREATE TABLE logs ({', '.join(['number INTEGER', *columns])})")
-    rows = [[number, *(_column(event, field) for field in fields)] for number, event in enumerate(events)]
+    read = [_size if kind == "NUMERIC" else _column for kind in kinds]
+    rows = [
+        [number, *(column(event, field) for column, field in zip(read, fields, strict=True))]
+        for number, event in enumerate(events)
+    ]
     base.executemany(f"INSERT INTO logs VALUES ({', '.join('?' * (1 + len(names)))})", rows)
 
 
@@ -104,6 +113,11 @@ def _column(event: Event, field: str) -> str | None:
     for name in field.replace("{}", "").split("."):
         here = here.get(name) if isinstance(here, dict) else None
     return text_of(here)
+
+
+def _size(event: Event, field: str) -> str | None:
+    text = _column(event, field)
+    return text if text and re.fullmatch(r"-?\d+(\.\d+)?", text) else None
 
 
 def _recorded() -> list[Event]:
@@ -133,8 +147,7 @@ def _event(wanted: Mapping[tuple[str, ...], list[Any]], chance: random.Random) -
 
 
 class _Address(str):
-    """Kept as it is: their patterns for a network also take what is no address, such as `10.1.1.1y`, and that is not
-    what Sigma says of `cidr`."""
+    """Kept whole: their patterns would take `10.1.1.1y` too."""
 
     __slots__ = ()
 
@@ -144,9 +157,9 @@ def _value(operands: list[Any], chance: random.Random) -> Any:
     if isinstance(operand, _Address):
         return chance.choice([str(operand), "203.0.113.9", "2001:db8::1", "AWS Internal", None])
     if chance.random() < 0.1:
-        return chance.choice([None, "", "other", 0, True, False, 22, {"a": [1, "b"]}])
+        return chance.choice([None, "", "other", True, False, 22, {"a": [1, "b"]}])
     if not isinstance(operand, str):
-        return chance.choice([operand, str(operand), operand])
+        return chance.choice([operand, str(operand), *([operand - 1, operand + 1] if type(operand) is int else [])])
     if chance.random() < 0.15:
         return "".join(operands) if all(isinstance(each, str) for each in operands) else operand
     shapes = (str.upper, str.lower, lambda text: f"x{text}", lambda text: f"{text}y", lambda text: text[:-1])
@@ -162,7 +175,7 @@ def _operands(condition: Condition) -> Iterator[tuple[tuple[str, ...], Any]]:
             yield from _operands(part)
         case Keywords():
             for operand in condition.operands:
-                yield ("note",), operand.strip("*")
+                yield ("note",), _example(condition.operator, operand.strip("*"))
         case Field():
             for operand in condition.operands:
                 yield condition.path.names, _example(condition.operator, operand)
@@ -172,7 +185,7 @@ def _operands(condition: Condition) -> Iterator[tuple[tuple[str, ...], Any]]:
 
 
 def _example(operator: str, operand: Any) -> Any:
-    """Something that meets the operator."""
+    """Something that meets the operator, or nearly."""
     if operator == "glob":
         return re.sub(r"\\([*?\\])", r"\1", operand.replace("*", "-") if "\\" not in operand else operand)
     if operator == "re":
@@ -185,6 +198,8 @@ def _example(operator: str, operand: Any) -> Any:
 EXAMPLES = {
     ".+:assumed-role/aws:.+": "arn:aws:sts::111122223333:assumed-role/aws:ec2-instance/i-0123",
     "(?i)^(kali|parrot)": "kali 2026",
+    "AKIA[A-Z]{4}": "key AKIAABCD",
+    "(?is)allow.*principal": "Allow\nfor the PRINCIPAL",
 }
 """Pattern → a text in which it is found."""
 

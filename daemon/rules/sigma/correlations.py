@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal
@@ -21,9 +21,10 @@ from daemon.errors import Problem
 from daemon.rules.model import NEVER, Aggregate, Comparison, Count, Distinct, Rule, Sequence, Step, Window
 from daemon.rules.read_window import MOST_COUNTED
 from daemon.rules.reader import nearest
+from daemon.rules.sigma.complaints import complaint
 from daemon.rules.sigma.documents import Document
-from daemon.rules.sigma.rules import complaint, make
-from daemon.rules.sigma.translate import Unusable, path
+from daemon.rules.sigma.rules import make
+from daemon.rules.sigma.translate import Unusable, path, path_text
 from daemon.rules.sigma_terms import SigmaTerms
 
 _COMPARISONS: Mapping[str, Comparison] = {"GT": "gt", "GTE": "gte", "LT": "lt", "LTE": "lte"}
@@ -47,7 +48,10 @@ class Correlation:
 
     def rule(self, terms: SigmaTerms) -> tuple[Rule | None, list[Problem]]:
         """The rule, or what is wrong with it."""
-        problems = [complaint(self.document, error) for error in self.parsed.errors] or [*self._strangers()]
+        problems = [complaint(self.document, error) for error in self.parsed.errors] or [
+            *self._strangers(),
+            *self._unreadable(),
+        ]
         if problems:
             return None, problems
         try:
@@ -77,10 +81,21 @@ class Correlation:
                 found.append(mark.problem(f"there is no Sigma rule '{reference}'.", hint))
         return found
 
+    def _unreadable(self) -> Iterator[Problem]:
+        """Fields of the group that our paths cannot say."""
+        aliases = self.parsed.aliases
+        plain = [(("group-by",), part) for part in self.parsed.group_by or () if part not in aliases.aliases]
+        aliased = [(("aliases", each.alias), field) for each in aliases for field in each.mapping.values()]
+        for way, field in [*plain, *aliased]:
+            try:
+                path_text(field)
+            except Unusable as why:
+                yield self.document.mark("correlation", *way).problem(why.message, why.hint)
+
     def _made(self, terms: SigmaTerms) -> Rule:
         steps, window = self._window()
         parts = tuple(self.parsed.group_by or ())
-        shown = {part: str(path(part)) for part in parts if part not in self.parsed.aliases.aliases}
+        shown = {part: path_text(part) for part in parts if part not in self.parsed.aliases.aliases}
         return make(
             self.document,
             self.parsed,
@@ -100,11 +115,11 @@ class Correlation:
 
     def _step(self, reference: str, *, negated: bool = False) -> Step:
         """Fields that have an alias are found by it; all others by their own name, whatever the rule groups by."""
-        by = {part: str(path(part)) for part in self.parsed.group_by or () if part not in self.parsed.aliases.aliases}
+        by = {part: path_text(part) for part in self.parsed.group_by or () if part not in self.parsed.aliases.aliases}
         for alias in self.parsed.aliases:
             for rule, field in alias.mapping.items():
                 if self.known[rule.reference] == self.known[reference]:
-                    by[alias.alias] = str(path(field))
+                    by[alias.alias] = path_text(field)
         return Step(self.known[reference], negated, by)
 
     def _window(self) -> tuple[tuple[Step, ...], Window]:

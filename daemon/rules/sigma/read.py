@@ -11,9 +11,11 @@ from sigma.rule import SigmaRule
 
 from daemon.errors import ConfigError, Problem
 from daemon.rules.model import Names, Rule
+from daemon.rules.sigma.complaints import complaint
 from daemon.rules.sigma.correlations import Correlation
 from daemon.rules.sigma.documents import Document, documents
-from daemon.rules.sigma.rules import complaint, read_signals
+from daemon.rules.sigma.rules import read_signals
+from daemon.rules.sigma.shape import misshapen
 from daemon.rules.sigma_terms import SigmaTerms
 
 
@@ -69,6 +71,9 @@ def _document(reading: _Reading, document: Document, id: str) -> None:
             message = f"{what} cannot be used here."
             reading.problems.append(document.mark(key).problem(message, "Write the rule out, with what it excepts."))
             return
+    if wrong := misshapen(document):
+        reading.problems += wrong
+        return
     try:
         parsed = _parsed(document)
     except SigmaError as error:

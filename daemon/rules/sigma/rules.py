@@ -16,46 +16,11 @@ from daemon.errors import Problem
 from daemon.rules.conditions import Any as AnyOf
 from daemon.rules.conditions import Condition
 from daemon.rules.model import Names, Rule
+from daemon.rules.sigma.complaints import KEYS, complaint
 from daemon.rules.sigma.documents import Document, Way
 from daemon.rules.sigma.translate import Unusable, condition
 from daemon.rules.sigma_terms import UNSAID, SigmaTerms
 from daemon.rules.template import Template, clean
-
-WHERE = {
-    "SigmaAuthorError": ("author",),
-    "SigmaConditionError": ("detection", "condition"),
-    "SigmaCorrelationConditionError": ("correlation", "condition"),
-    "SigmaCorrelationRuleError": ("correlation",),
-    "SigmaCorrelationTypeError": ("correlation", "type"),
-    "SigmaDateError": ("date",),
-    "SigmaDescriptionError": ("description",),
-    "SigmaDetectionError": ("detection",),
-    "SigmaFalsePositivesError": ("falsepositives",),
-    "SigmaFieldsError": ("fields",),
-    "SigmaIdentifierError": ("id",),
-    "SigmaLevelError": ("level",),
-    "SigmaLicenseError": ("license",),
-    "SigmaLogsourceError": ("logsource",),
-    "SigmaModifiedError": ("modified",),
-    "SigmaModifierError": ("detection",),
-    "SigmaNameError": ("name",),
-    "SigmaReferencesError": ("references",),
-    "SigmaRegularExpressionError": ("detection",),
-    "SigmaRelatedError": ("related",),
-    "SigmaScopeError": ("scope",),
-    "SigmaStatusError": ("status",),
-    "SigmaTagError": ("tags",),
-    "SigmaTaxonomyError": ("taxonomy",),
-    "SigmaTimespanError": ("correlation", "timespan"),
-    "SigmaTitleError": ("title",),
-}
-"""pySigma's error → the key that it is about."""
-
-
-def complaint(document: Document, error: SigmaError, *way: str | int) -> Problem:
-    """pySigma's own words, at the place that they are about."""
-    said = str(error.args[0] if error.args else error).rstrip(".")
-    return document.mark(*(way or WHERE.get(type(error).__name__, ()))).problem(f"{said}.")
 
 
 def read_signals(
@@ -77,7 +42,7 @@ def _complaints(document: Document, parsed: SigmaRule) -> Iterator[Problem]:
     lines = list(_detection(document)) if isinstance(document.value.get("detection"), dict) else []
     yield from lines
     for error in parsed.errors:
-        if not lines or WHERE.get(type(error).__name__, ("detection",))[0] != "detection":
+        if not lines or KEYS.get(type(error).__name__, ("detection",))[0] != "detection":
             yield complaint(document, error)
 
 
@@ -103,6 +68,9 @@ def _definition(document: Document, way: Way, definition: Any) -> Iterator[Probl
 
 def _line(document: Document, way: Way, key: Any, value: Any) -> Iterator[Problem]:
     """Whether pySigma takes it, and the engine."""
+    if any(isinstance(each, dict | list) for each in (value if isinstance(value, list) else [value])):
+        yield document.mark(*way).problem("a value is a text, a number, true, false or null, or a list of those.")
+        return
     try:
         item = SigmaDetectionItem.from_mapping(key if key is None else str(key), value)
         for one in item.value:

@@ -86,6 +86,16 @@ def path(name: str) -> Path:
         return Path(tuple(part.removesuffix("{}").removesuffix("[]") or part for part in name.split(".")))
 
 
+def path_text(name: str) -> str:
+    """A field's path, written as ours are. Raises Unusable where it cannot be."""
+    written = str(path(name))
+    try:
+        parse_path(written)
+    except ValueError as error:
+        raise Unusable(f"the field '{name}' cannot be referred to: {error}.") from error
+    return written
+
+
 def _any(parts: tuple[Condition, ...]) -> Condition:
     """One field with many operands rather than many fields with one."""
     merged: dict[object, Condition] = {}
@@ -139,7 +149,7 @@ def _said(value: SigmaType) -> Said:
 
 def _text(value: SigmaString) -> Said:
     ignore_case = not isinstance(value, SigmaCasedString)
-    if not value.contains_special():
+    if not (value.contains_special() or value.contains_placeholder()):
         return "equals", "".join(map(str, value.s)), ignore_case
     return "glob", "".join(map(_glob_part, value.s)), ignore_case
 
@@ -167,12 +177,7 @@ def _pattern(value: SigmaRegularExpression) -> str:
 def _reference(at: Path, value: SigmaFieldReference) -> Condition:
     ends = (value.starts_with, value.ends_with)
     operator = {(True, True): "contains", (True, False): "startswith", (False, True): "endswith"}.get(ends, "equals")
-    other = str(path(value.field))
-    try:
-        parse_path(other)
-    except ValueError as error:
-        raise Unusable(f"the field '{value.field}' cannot be referred to: {error}.") from error
-    return Field(at, operator, (other,), ignore_case=True, reference=True, loose=True)
+    return Field(at, operator, (path_text(value.field),), ignore_case=True, reference=True, loose=True)
 
 
 _COMPARISONS: Mapping[CompareOperators, str] = {
