@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TypeAlias
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from daemon.clock import ToldClock
 from daemon.desk import opening, owed
@@ -21,12 +22,29 @@ from daemon.rules.model import Rule, RuleTest
 from daemon.rules.testing import Observed, ObservedIncident, arrivals, compare
 from daemon.store import deliveries, incidents, tickets
 from daemon.store.engine import Store
+from daemon.store.schema import evidence, signals
 
 START = datetime(2026, 1, 5, 9, tzinfo=UTC)
 """A Monday morning."""
 
 SETTLES_AFTER = timedelta(days=30)
 """How long after its last signal a test is watched: every quiet time has passed by then."""
+
+
+MOST_INCIDENTS = 1_000_000
+
+Rested: TypeAlias = tuple[str, str, str]
+"""A rule, and a signal's source and id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What came of signals that were played back."""
+
+    incidents: tuple[tuple[Incident, bool, bool], ...] = ()
+    """Each with whether a page and whether a defect would be owed; the first to open first."""
+    evidence: Mapping[Rested, str] = field(default_factory=dict)
+    """Which incident rests on a signal, by a rule's word."""
 
 
 class _Undone(Exception):
@@ -49,6 +67,21 @@ class Stage:
                 raise _Undone
         except _Undone:
             return compare(test.expect, seen)
+
+    def replay(self, wanted: Iterable[detect.Wanted], sources: Mapping[str, str]) -> Replayed:
+        """What would have come of these, in the order in which they happened. `sources`: name → type of theirs."""
+        detection = replace(self.detection, sources=sources)
+        found = Replayed()
+        try:
+            with self.store.write() as connection:
+                for each in wanted:
+                    at = each.signal.at
+                    _clear(connection, detection, at, {})
+                    detect.detect(connection, detection, [each], at)
+                found = _replayed(connection)
+                raise _Undone
+        except _Undone:
+            return found
 
     def _watching(self, rule: Rule) -> Detection:
         """A rule may name a type of which no source is configured."""
@@ -86,6 +119,7 @@ def _clear(connection: Connection, detection: Detection, at: datetime, cleared: 
 
 def _observed(connection: Connection, incident: Incident, cleared: dict[str, timedelta]) -> ObservedIncident:
     over_at = incidents.over_at(connection, incident.id)
+    page, defect = _owed(connection, incident)
     return ObservedIncident(
         severity=incident.severity,
         at=incident.opened_at - START,
@@ -93,7 +127,26 @@ def _observed(connection: Connection, incident: Incident, cleared: dict[str, tim
         location=incident.location,
         team=incident.team,
         clients=tuple(ticket.client for ticket in tickets.of_incident(connection, incident.id)),
-        page=deliveries.was_owed(connection, owed.PAGE, owed.page_key(incident)),
-        defect=deliveries.was_owed(connection, owed.DEFECT, owed.defect_key(incident)),
+        page=page,
+        defect=defect,
         cleared=cleared.get(incident.id, None if over_at is None else over_at - START),
+    )
+
+
+def _replayed(connection: Connection) -> Replayed:
+    opened = sorted(incidents.recent(connection, MOST_INCIDENTS), key=lambda one: (one.opened_at, one.key))
+    rested = select(evidence.c.rule, signals.c.source, signals.c.id, evidence.c.incident).join_from(
+        evidence, signals, evidence.c.signal == signals.c.row
+    )
+    return Replayed(
+        tuple((one, *_owed(connection, one)) for one in opened),
+        {(rule, source, id): incident for rule, source, id, incident in connection.execute(rested)},
+    )
+
+
+def _owed(connection: Connection, incident: Incident) -> tuple[bool, bool]:
+    """Whether a page, and whether a defect."""
+    return (
+        deliveries.was_owed(connection, owed.PAGE, owed.page_key(incident)),
+        deliveries.was_owed(connection, owed.DEFECT, owed.defect_key(incident)),
     )

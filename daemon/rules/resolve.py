@@ -24,9 +24,7 @@ def _unknown(rules: Mapping[str, Rule]) -> Iterator[Problem]:
     for rule in rules.values():
         for step in rule.over:
             if step.rule not in rules:
-                hint = (
-                    nearest(step.rule, rules) or "An id is the file's path under the rules folder."
-                )
+                hint = nearest(step.rule, rules) or "An id is the file's path under the rules folder."
                 yield Problem(rule.file, rule.line, f"there is no rule '{step.rule}' for this one to stand on.", hint)
 
 

@@ -1,4 +1,4 @@
-"""A JSON Schema (draft 2020-12) of a rule file, for editors: what is misspelt or of the wrong shape shows as it is typed.
+"""A JSON Schema (draft 2020-12) of a rule file, for editors: what is misspelt or misshapen shows as it is typed.
 What one key says of another, and whether a pattern is one, only `heliograph rules check` knows."""
 
 from __future__ import annotations
@@ -151,7 +151,10 @@ def _over() -> Shape:
     """A rule over other rules reads no signals itself; any other says which it reads."""
     sequence = {"required": ["window"], "properties": {"window": {"type": "object", "required": ["sequence"]}}}
     stands = {"anyOf": [{"required": ["over"]}, sequence]}
-    none_of_its_own = {"properties": dict.fromkeys(("source", "kind", "match", "unless"), False), "required": ["window"]}
+    none_of_its_own = {
+        "properties": dict.fromkeys(("source", "kind", "match", "unless"), False),
+        "required": ["window"],
+    }
     return {"if": stands, "then": none_of_its_own, "else": {"required": ["source", "match"]}}
 
 
