@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -130,8 +131,8 @@ def _sorted_out(words: Sequence[str], folder: Path, rules: RuleSet) -> tuple[set
         if word in rules.by_id:
             asked.add(word)
         elif path.exists() and path.is_relative_to(folder.resolve()):
-            under = {rule.id for rule in rules if (folder / f"{rule.id}.yaml").resolve().is_relative_to(path)}
-            asked |= under or {rule.id for rule in rules if (folder / rule.id).resolve() == path.with_suffix("")}
+            at = path if path.is_dir() else path.with_suffix("")
+            asked |= {rule.id for rule in rules if (folder / rule.id).resolve().is_relative_to(at)}
         elif files(word):
             recorded.append(word)
         else:
@@ -157,21 +158,22 @@ def _batches(
     source = _kept(options, config) if options.since else _recorded(options, names, words, told, step)
     while batch := list(islice(source, _AT_ONCE)):
         told.records += len(batch)
-        step("")
+        step()
         yield batch
 
 
 def _recorded(options: argparse.Namespace, names: Names, words: list[str], told: Told, step: _Step) -> Iterator[Signal]:
     reader = Reader(app.recordings(), _source_names(names, options.source))
-    for path in [path for word in words for path in files(word)]:
-        step(path.name)
+    paths = list(dict.fromkeys(path for word in words for path in files(word)))
+    for number, path in enumerate(paths):
+        step(path.name, number, len(paths))
         try:
             for record in reader.read(path):
                 if isinstance(record, Signal):
                     yield record
                 else:
                     told.put_aside(record)
-        except (OSError, EOFError, ValueError) as error:
+        except (OSError, EOFError, zlib.error, ValueError) as error:
             told.failed.append(f"{path}: {getattr(error, 'strerror', None) or error}")
 
 
@@ -203,18 +205,19 @@ def _kept(options: argparse.Namespace, config: Config) -> Iterator[Signal]:
 
 class _Rate(ProgressColumn):
     def render(self, task: Task) -> Text:
-        return Text(f"{task.completed:,.0f} records, {task.finished_speed or task.speed or 0:,.0f}/s")
+        records, elapsed = task.fields["records"], task.elapsed or 0
+        return Text(f"{records:,} records, {records / elapsed if elapsed else 0:,.0f}/s")
 
 
 class _Step:
     def __init__(self, progress: Progress, told: Told) -> None:
         self._progress, self._told = progress, told
-        self._task = progress.add_task("reading", total=None)
+        self._task = progress.add_task("reading", total=None, records=0)
 
-    def __call__(self, what: str) -> None:
-        self._progress.update(self._task, completed=self._told.records)
-        if what:
-            self._progress.update(self._task, description=str(plain(what)))
+    def __call__(self, what: str = "", done: int | None = None, of: int | None = None) -> None:
+        """`done` files of so many."""
+        said = str(plain(what)) if what else None
+        self._progress.update(self._task, completed=done, total=of, description=said, records=self._told.records)
 
 
 @contextmanager

@@ -15,6 +15,8 @@ from daemon.model import Json, Signal
 
 _SUFFIXES = frozenset({".json", ".jsonl", ".ndjson", ".log", ".gz"})
 """What is taken out of a folder; a file that is named is taken whatever it is called."""
+_GIVES_UP = 1_000
+"""Documents that nobody knows before a file is taken for nobody's."""
 _GZIP = b"\x1f\x8b"
 
 
@@ -67,25 +69,31 @@ class Reader:
         return None
 
     def _json(self, first: str, file: TextIO) -> Iterator[Signal | Unreadable]:
-        """One document, or one in each line."""
-        rest: Iterable[str] = file
-        try:
-            document = http.parse(first)
-        except ValueError:
-            document, rest = http.parse(first + file.read()), ()
-        found = self.document(document)
-        if found is None:
+        """One document, or one in each line, of which any may be spoilt. Raises Unknown if none is known."""
+        spoilt: list[Unreadable] = []
+        is_known = False
+        for text in _documents(first, file):
+            found = self._text(text)
+            if isinstance(found, ValueError):
+                spoilt.append(unreadable(found, text))
+            else:
+                is_known = True
+                yield from found
+            if is_known:
+                yield from spoilt
+                spoilt = []
+            elif len(spoilt) >= _GIVES_UP:
+                break
+        if not is_known:
             raise Unknown
-        yield from found
-        for line in filter(str.strip, rest):
-            yield from self._line(line)
 
-    def _line(self, line: str) -> Iterable[Signal | Unreadable]:
+    def _text(self, text: str) -> Iterable[Signal | Unreadable] | ValueError:
+        """What is in a document, or why nobody can say."""
         try:
-            found = self.document(http.parse(line))
+            found = self.document(http.parse(text))
         except ValueError as error:
-            return [unreadable(error, line)]
-        return [unreadable(Unknown(), line)] if found is None else found
+            return error
+        return Unknown() if found is None else found
 
     def _lines(self, first: str, file: TextIO) -> Iterable[Signal | Unreadable]:
         for type, recording in self.recordings.items():
@@ -96,6 +104,22 @@ class Reader:
 
     def _name(self, type: str) -> str:
         return self.names.get(type, type)
+
+
+def _documents(first: str, file: TextIO) -> Iterable[str]:
+    """The whole, if that is one document and its first line is none; else every line."""
+    if _is_document(first):
+        return chain([first], filter(str.strip, file))
+    whole = first + file.read()
+    return [whole] if _is_document(whole) else filter(str.strip, whole.splitlines())
+
+
+def _is_document(text: str) -> bool:
+    try:
+        http.parse(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _opened(path: Path) -> TextIO:

@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import re
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
@@ -85,7 +86,7 @@ def _recorded(folder: Path) -> Seen:
         raise ConfigError([Problem(str(folder), 0, "there is no such folder.")])
     reader, seen = Reader(app.recordings(), {}), Seen()
     for path in files(str(folder)):
-        with suppress(OSError, EOFError, ValueError):
+        with suppress(OSError, EOFError, zlib.error, ValueError):
             for record in reader.read(path):
                 if isinstance(record, Signal):
                     seen.record(record.type, record.fields)

@@ -18,6 +18,8 @@ import pytest
 from daemon import app
 from daemon.__main__ import main
 from daemon.cli.picture import bars, histogram
+from daemon.cli.recorded import Reader
+from daemon.model import Signal
 from tests.cli.conftest import NOW, down
 
 ROOT = Path(__file__).parents[2]
@@ -112,14 +114,15 @@ def test_a_rule_can_be_named_by_its_id_or_its_file(trail: Path, capsys: pytest.C
 def test_what_cannot_be_read_stops_nothing(trail: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A record is counted, a file is told; the end says that not all was read."""
     (trail / "2026" / "b.ndjson").write_text(json.dumps(event(3, "GetObject", 1)) + '\n{"eventID": 7}\n{"half\n')
+    (trail / "2026" / "d.ndjson").write_text('{"half\n[7]\n' + json.dumps(event(7, "StopLogging", 95)))
     assert 0 == told(capsys, str(trail))[0]
     (trail / "spoilt.json.gz").write_bytes(b"\x1f\x8bnothing")
     (trail / "strange.json").write_text('{"of": "nobody"}')
     code, out, err = told(capsys, "--json", str(trail))
 
     assert 1 == code
-    assert ["e-1", "e-3", "e-6"] == [one["signal"] for one in matches(out)]
-    assert "2 records could not be read, such as:" in err
+    assert ["e-1", "e-3", "e-6", "e-7"] == [one["signal"] for one in matches(out)]
+    assert "4 records could not be read, such as:" in err
     assert "spoilt.json.gz" in err
     assert "strange.json: no source knows what is in it" in err
 
@@ -139,6 +142,35 @@ def test_what_is_asked_wrongly_ends_with_2(arguments: list[str], said: str, caps
 
     assert 2 == code
     assert said in err
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "read"),
+    [
+        ("a.json", json.dumps([event(1, "A", 0), event(2, "A", 0)], indent=1), ["e-1", "e-2"]),
+        ("a.jsonl", json.dumps({"detail-type": "AWS API Call via CloudTrail", "detail": event(1, "A", 0)}), ["e-1"]),
+        ("a.json", json.dumps({"Events": [{"CloudTrailEvent": json.dumps(event(1, "A", 0))}]}), ["e-1"]),
+        ("a.json", json.dumps({"id": "w-1", "at": "2026-01-05T09:00:00Z", "name": "shop", "status": "down"}), ["w-1"]),
+        ("a.json", "", []),
+    ],
+)
+def test_recordings_of_many_forms_are_read(name: str, text: str, read: list[str], folder: Path) -> None:
+    """By the integration that knows each."""
+    (folder / name).write_text(text)
+    found = Reader(app.recordings(), {}).read(folder / name)
+
+    assert read == [one.id for one in found if isinstance(one, Signal)]
+
+
+def test_rows_of_flow_logs_are_read(folder: Path) -> None:
+    """With or without a line that names the columns; the source has the name that it is given."""
+    row = "2 111122223333 eni-1 203.0.113.9 10.0.0.5 4711 22 6 5 400 1767603600 1767603660 REJECT OK"
+    (folder / "flow.log.gz").write_bytes(gzip.compress(f"{row}\n{row.replace(' 22 ', ' 23 ')}\n".encode()))
+    found = list(Reader(app.recordings(), {"vpcflow": "edge"}).read(folder / "flow.log.gz"))
+
+    assert [("edge", 22), ("edge", 23)] == [
+        (one.source, one.fields["dstport"]) for one in found if isinstance(one, Signal)
+    ]
 
 
 def test_two_versions_of_the_rules_are_compared(trail: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
