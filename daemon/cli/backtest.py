@@ -6,12 +6,13 @@ import argparse
 import json
 import sys
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
+from typing import TypeAlias
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
@@ -42,6 +43,10 @@ _SPANS = 60
 _UNITS = (timedelta(days=1), timedelta(hours=1), timedelta(minutes=1), timedelta(seconds=1))
 
 
+Watch: TypeAlias = Callable[[Sequence[detect.Wanted]], Iterable[detect.Wanted]]
+"""Shows how far it is."""
+
+
 @dataclass
 class Run:
     """One version of the rules, and what it wanted."""
@@ -56,14 +61,13 @@ class Run:
         for each in detect.sift(self.engine, signals)[0]:
             self.wanted.setdefault((each.signal.source, each.signal.id), each)
 
-    def play(self, on: Stage) -> None:
-        ordered = sorted(self.wanted.values(), key=lambda each: each.signal.at)
-        self.replayed = on.replay(ordered, {each.signal.source: each.signal.type for each in ordered})
+    def play(self, on: Stage, watch: Watch) -> None:
+        ordered = self._ordered()
+        self.replayed = on.replay(watch(ordered), {each.signal.source: each.signal.type for each in ordered})
 
     def matches(self) -> list[dict[str, Json]]:
         """One for each rule and signal that broke it, by event time; no recoveries."""
         asked = {rule.id: getattr(rule, "sigma_id", "") or rule.id for rule in self.rules}
-        ordered = sorted(self.wanted.values(), key=lambda each: each.signal.at)
         return [
             {
                 "rule": asked[match.rule.id],
@@ -73,10 +77,22 @@ class Run:
                 "group": dict(match.group),
                 "incident": self.replayed.evidence.get((match.rule.id, each.signal.source, each.signal.id)),
             }
-            for each in ordered
+            for each in self._ordered()
             for match in each.matches
             if match.rule.id in asked and not match.recovered
         ]
+
+    def hits(self) -> dict[str, list[Signal]]:
+        """Each rule's, by event time; no rule without any."""
+        found: dict[str, list[Signal]] = {rule.id: [] for rule in self.rules}
+        for each in self._ordered():
+            for match in each.matches:
+                if match.rule.id in found and not match.recovered:
+                    found[match.rule.id].append(each.signal)
+        return {rule: signals for rule, signals in found.items() if signals}
+
+    def _ordered(self) -> list[detect.Wanted]:
+        return sorted(self.wanted.values(), key=lambda each: each.signal.at)
 
     def opened(self, rule: str) -> list[tuple[Incident, bool, bool]]:
         return [one for one in self.replayed.incidents if one[0].rule == rule]
@@ -114,10 +130,9 @@ def backtest(options: argparse.Namespace) -> int:
         for batch in _batches(options, config, names, words, told, step):
             for run in runs:
                 run.take(batch)
-        step("playing")
         with stage(Detection(app.terms(config, options.chance), {}), frozenset(config.actions)) as on:
             for run in runs:
-                run.play(on)
+                run.play(on, step.watch)
     _tell(options, runs, told)
     return 1 if told.failed else 0
 
@@ -219,6 +234,12 @@ class _Step:
         said = str(plain(what)) if what else None
         self._progress.update(self._task, completed=done, total=of, description=said, records=self._told.records)
 
+    def watch(self, wanted: Sequence[detect.Wanted]) -> Iterator[detect.Wanted]:
+        for number, each in enumerate(wanted):
+            if number % 100 == 0:
+                self("playing", number, len(wanted))
+            yield each
+
 
 @contextmanager
 def _progress(told: Told) -> Iterator[_Step]:
@@ -249,17 +270,8 @@ def _tell(options: argparse.Namespace, runs: Sequence[Run], told: Told) -> None:
         print(plain(failed), file=console)
 
 
-def _hits(run: Run) -> dict[str, list[Signal]]:
-    hits: dict[str, list[Signal]] = {rule.id: [] for rule in run.rules}
-    for each in sorted(run.wanted.values(), key=lambda one: one.signal.at):
-        for match in each.matches:
-            if match.rule.id in hits and not match.recovered:
-                hits[match.rule.id].append(each.signal)
-    return {rule: found for rule, found in hits.items() if found}
-
-
 def _table(run: Run) -> None:
-    hits = _hits(run)
+    hits = run.hits()
     over_time = histogram({rule: [one.at for one in found] for rule, found in hits.items()}, _SPANS)
     rows = []
     for rule, found in hits.items():
@@ -287,7 +299,7 @@ def _says(span: timedelta) -> str:
 
 
 def _draw(file: Path, run: Run) -> None:
-    over_time = histogram({rule: [one.at for one in found] for rule, found in _hits(run).items()}, 2 * _SPANS)
+    over_time = histogram({rule: [one.at for one in found] for rule, found in run.hits().items()}, 2 * _SPANS)
     if over_time is not None:
         file.write_text(svg(over_time, "Hits of rules over time"))
 
@@ -315,7 +327,7 @@ def _tell_difference(options: argparse.Namespace, here: Run, there: Run) -> None
 
 
 def _matched(run: Run) -> set[tuple[str, str, str]]:
-    return {(rule, one.source, one.id) for rule, found in _hits(run).items() for one in found}
+    return {(rule, one.source, one.id) for rule, found in run.hits().items() for one in found}
 
 
 def _more(left: Iterable[tuple[object, ...]], right: Iterable[tuple[object, ...]], rule: str) -> int:

@@ -55,7 +55,7 @@ def trail(folder: Path) -> Path:
     (where / "a.json.gz").write_bytes(gzip.compress(json.dumps({"Records": records}).encode()))
     lines = [event(5, "GetObject", 12), event(4, "GetObject", 11), event(3, "GetObject", 10)]
     (where / "b.ndjson").write_text("\n".join(map(json.dumps, lines)) + "\n")
-    (where / "c.json").write_text(json.dumps(event(6, "StopLogging", 90), indent=2))
+    (where / "c.json").write_text(json.dumps(event(6, "StopLogging", 200), indent=2))
     return folder / "trail"
 
 
@@ -82,6 +82,7 @@ def test_every_match_is_told_with_the_incident_that_it_opened(trail: Path, capsy
     assert ("cloudtrail", "2026-01-05T09:00:00+00:00") == (found[0]["source"], found[0]["at"])
     assert {"requestParameters.name": "main"} == found[0]["group"]
     assert 1 == len({one["incident"] for one in found if one["rule"] == "burst"})
+    assert 2 == len({one["incident"] for one in found if one["rule"] == "stop"})  # quiet for hours in between
     assert None not in [one["incident"] for one in found]
 
 
@@ -91,6 +92,22 @@ def test_what_opens_nothing_has_no_incident(trail: Path, capsys: pytest.CaptureF
     found = matches(told(capsys, "burst", str(trail), "--json")[1])
 
     assert [("burst", "e-3", None)] == [(one["rule"], one["signal"], one["incident"]) for one in found]
+
+
+def test_a_recovery_clears_and_is_no_match(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What breaks again after it is an episode of the same incident."""
+    rule = (folder / "rules" / "down.yaml").read_text().replace("{quiet_for: 5m}", "recovery")
+    (folder / "rules" / "down.yaml").write_text(rule)
+    told_of = (("1", "down", "broken"), ("2", "up", "recovered"), ("3", "down", "broken"))
+    bodies = [
+        {"id": id, "at": f"2026-01-05T09:0{id}:00Z", "name": "shop", "status": status, "polarity": polarity}
+        for id, status, polarity in told_of
+    ]
+    (folder / "hooks.json").write_text(json.dumps(bodies))
+    found = matches(told(capsys, "hooks.json", "--json")[1])
+
+    assert ["1", "3"] == [one["signal"] for one in found]
+    assert {"hook"} == {one["source"] for one in found}
 
 
 def test_a_person_sees_what_would_have_come_of_it(trail: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -114,7 +131,7 @@ def test_a_rule_can_be_named_by_its_id_or_its_file(trail: Path, capsys: pytest.C
 def test_what_cannot_be_read_stops_nothing(trail: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A record is counted, a file is told; the end says that not all was read."""
     (trail / "2026" / "b.ndjson").write_text(json.dumps(event(3, "GetObject", 1)) + '\n{"eventID": 7}\n{"half\n')
-    (trail / "2026" / "d.ndjson").write_text('{"half\n[7]\n' + json.dumps(event(7, "StopLogging", 95)))
+    (trail / "2026" / "d.ndjson").write_text('{"half\n[7]\n' + json.dumps(event(7, "StopLogging", 205)))
     assert 0 == told(capsys, str(trail))[0]
     (trail / "spoilt.json.gz").write_bytes(b"\x1f\x8bnothing")
     (trail / "strange.json").write_text('{"of": "nobody"}')
@@ -214,7 +231,7 @@ def test_a_picture_is_drawn(trail: Path, folder: Path, capsys: pytest.CaptureFix
     rows = ET.parse(folder / "hits.svg").getroot().findall("svg:g", space)
 
     assert ["burst: 3 hits", "stop: 2 hits"] == sorted(row.findtext("svg:title", "", space) for row in rows)
-    assert [3, 2] == [len(row.findall("svg:rect", space)) for row in rows]
+    assert [2, 2] == [len(row.findall("svg:rect", space)) for row in rows]  # two of the three are in one span
 
 
 def test_bars_are_as_high_as_their_counts() -> None:

@@ -123,6 +123,8 @@ def test_a_field_that_looks_misspelt_is_told(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(PROVED)
     (tmp_path / "b.yaml").write_text(PROVED + "raise: {to: 1, match: {Level: fatal}}\nkind: sentry.issue\n")
 
+    (tmp_path / "c.yaml").write_text(PROVED + "raise: {to: 1, match: {levels.all: x}}\nkind: datadog.event\n")
+
     assert ["b.yaml:1: no signal of sentry was seen with 'Level'. Did you mean 'level'?"] == said(tmp_path)
 
 

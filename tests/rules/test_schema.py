@@ -122,6 +122,11 @@ def test_what_the_reader_refuses_is_told_where(more: dict[str, Any], where: str)
     assert where in mistakes(SHORT | more)
 
 
+@pytest.mark.parametrize("key", ["title", "source", "match", "severity", "class"])
+def test_what_a_rule_needs_is_asked_for(key: str) -> None:
+    assert ["$"] == mistakes({name: value for name, value in SHORT.items() if name != key})
+
+
 def test_what_the_configuration_names_is_offered() -> None:
     """An editor completes teams and clients, and marks those that there are not."""
     assert ["$.team"] == mistakes({**SHORT, "team": "nobody"})
