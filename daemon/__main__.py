@@ -6,10 +6,12 @@ import argparse
 import random
 import sys
 from collections.abc import Sequence
+from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
 
 from daemon.cli import WRONG
+from daemon.contract import parse_duration
 from daemon.errors import ConfigError
 
 
@@ -93,11 +95,85 @@ def _demo(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
 
 
 def _rules(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    group = commands.add_parser("rules", help="test and check rules").add_subparsers(required=True, metavar="COMMAND")
-    for name, said in (("test", "run the tests that rules carry"), ("check", "read rules; say what could be better")):
-        command = _with_config(_add(group, name, "rules", name, said, f"heliograph rules {name} rules/sentry"))
+    group = commands.add_parser("rules", help="write, test and check rules").add_subparsers(
+        required=True, metavar="COMMAND"
+    )
+    for name, said in (
+        ("test", "run the tests that rules carry"),
+        ("check", "read rules; say what could be better"),
+        ("list", "list rules, and what they cover"),
+    ):
+        command = _for_rules(group, name, "rules", said, f"heliograph rules {name} rules/sentry")
         command.add_argument("paths", nargs="*", type=Path, metavar="PATH", help="only rules under these")
+        if name == "check":
+            command.add_argument("--strict", action="store_true", help="exit 1 if there is a warning")
+            command.add_argument(
+                "--recorded", type=Path, metavar="FOLDER", help="recordings that show which fields a source has"
+            )
+    _for_rules(
+        group, "schema", "author", "write a JSON Schema of rules, for editors",
+        "heliograph rules schema > rules.schema.json", as_json=False,
+    )  # fmt: skip
+    _new(group)
+    _explain(group)
+    _backtest(group)
+
+
+def _for_rules(
+    group: argparse._SubParsersAction[argparse.ArgumentParser],
+    name: str,
+    module: str,
+    said: str,
+    example: str,
+    *,
+    as_json: bool = True,
+) -> argparse.ArgumentParser:
+    function = {"list": "listing", "explain": "explain_signal"}.get(name, name)
+    command = _with_config(_add(group, name, module, function, said, example))
+    if as_json:
         command.add_argument("--json", action="store_true", help="for machines")
+    return command
+
+
+def _new(group: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = _for_rules(
+        group, "new", "author", "begin a rule, with tests that hold",
+        "heliograph rules new cloudtrail/key-made --source cloudtrail --window count",
+    )  # fmt: skip
+    command.add_argument("id", metavar="ID", help="its path under the rules folder, without the suffix")
+    command.add_argument("--source", metavar="TYPE", help="a source type; default: the id's first part")
+    command.add_argument("--window", metavar="KIND", help="a kind of window; default: one signal is enough")
+
+
+def _explain(group: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = _for_rules(
+        group, "explain", "author", "say why a rule matches a signal, or why not",
+        "heliograph rules explain cloudtrail/root-use event.json",
+    )  # fmt: skip
+    command.add_argument("rule", metavar="RULE", help="its id")
+    command.add_argument("signal", metavar="SIGNAL", help="a file, or - for what is piped in: a record, or its fields")
+
+
+def _backtest(group: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = _for_rules(
+        group, "backtest", "backtest", "say what rules would have found in what was recorded",
+        "heliograph rules backtest cloudtrail/root-use trail/ --picture hits.svg",
+    )  # fmt: skip
+    command.add_argument(
+        "words", nargs="*", metavar="RULE|FILE", help="rules by id or path; files, folders and patterns of recordings"
+    )
+    command.add_argument("--since", type=_length, metavar="LENGTH", help="read what is kept of --source instead: 30d")
+    command.add_argument("--source", metavar="NAME", help="the configured source that the recordings are of")
+    command.add_argument("--rules", type=Path, metavar="FOLDER", help="other rules than the configured ones")
+    command.add_argument("--diff", type=Path, metavar="FOLDER", help="say what these rules would change")
+    command.add_argument("--picture", type=Path, metavar="FILE", help="write hits over time, as SVG")
+
+
+def _length(text: str) -> timedelta:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _ticket(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -28,7 +28,7 @@ from daemon.clock import Clock
 from daemon.collector import Collector
 from daemon.config import load as configuration
 from daemon.config.schema import ActionEntry, Config, SourceEntry
-from daemon.contract import Action, Feed, Pushed, Recording, Settings, Source
+from daemon.contract import Action, Example, Feed, Pushed, Recording, Settings, Source
 from daemon.desk.terms import TICKET, Terms
 from daemon.errors import ConfigError, Problem
 from daemon.log import Once
@@ -86,6 +86,11 @@ def recordings() -> Mapping[str, Recording]:
     order, for a webhook's body may look like anything."""
     readers = {name: module for name, module in Kinds().modules() if hasattr(module, "recorded")}
     return {name: Recording(one.recorded, getattr(one, "recorded_lines", None)) for name, one in readers.items()}
+
+
+def examples() -> Mapping[str, Example]:
+    """By source type, a signal from which a new rule can begin."""
+    return {name: module.EXAMPLE for name, module in Kinds().modules() if hasattr(module, "EXAMPLE")}
 
 
 def integration(type: str) -> ModuleType:

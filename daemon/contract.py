@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Protocol, TypeAlias, runtime_checkable
@@ -181,11 +181,25 @@ class Recording:
     """Of lines of text that are not JSON. The first of `lines` is taken before it answers, the others as it reads."""
 
 
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A signal as rules see it, from which a new rule can begin."""
+
+    fields: Mapping[str, Json]
+    match: tuple[str, Json]
+    """A field of it, and the value that would be worth a rule."""
+    near: Json
+    """Another value of that field, which is not."""
+    group_by: str
+    """The field that tells one trouble from another."""
+
+
 __all__ = [
     "MISSHAPEN",
     "Action",
     "Batch",
     "Duration",
+    "Example",
     "Facts",
     "Feed",
     "Findable",

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from daemon import http
-from daemon.contract import MISSHAPEN, Batch, Duration, Source, Unreadable, unreadable
+from daemon.contract import MISSHAPEN, Batch, Duration, Example, Source, Unreadable, unreadable
 from daemon.errors import Permanent, Temporary
 from daemon.model import Cursor, Json, Signal
 from daemon.secret import Secret
@@ -30,6 +30,14 @@ _NEEDS = "cloudtrail:LookupEvents"
 _BY_EVENTBRIDGE = " via CloudTrail"
 _LOOKED_AT = 10
 """Entries of a recording by which it is known for CloudTrail's: one of them may be spoilt."""
+
+
+EXAMPLE = Example(
+    {"eventSource": "iam.amazonaws.com", "eventName": "CreateAccessKey", "sourceIPAddress": "203.0.113.9"},
+    ("eventName", "CreateAccessKey"),
+    "ListAccessKeys",
+    "sourceIPAddress",
+)
 
 
 class SourceSettings(_aws.Account):

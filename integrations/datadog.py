@@ -23,7 +23,7 @@ import requests
 from pydantic import Field
 
 from daemon import http
-from daemon.contract import MISSHAPEN, Batch, Duration, Settings, Source, Unreadable, WebAddress, unreadable
+from daemon.contract import MISSHAPEN, Batch, Duration, Example, Settings, Source, Unreadable, WebAddress, unreadable
 from daemon.errors import Permanent, Temporary
 from daemon.model import Cursor, Json, Polarity, Signal
 from daemon.secret import Secret, redact
@@ -44,6 +44,14 @@ _EVENT = {"id", "type", "attributes"}
 _EPOCH = datetime(1970, 1, 2, tzinfo=UTC)
 _GONE = "Gone"
 """Our own word for a group or monitor that two scans in a row did not meet: deleted, or its host retired."""
+
+
+EXAMPLE = Example(
+    {"id": 12, "group": "host:web-1", "name": "Checkout fails", "status": "Alert"},
+    ("status", "Alert"),
+    "Warn",
+    "name",
+)
 
 
 class SourceSettings(Settings):

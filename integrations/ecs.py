@@ -20,7 +20,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
 
-from daemon.contract import MISSHAPEN, Batch, Duration, Source, Unreadable, WebAddress, unreadable
+from daemon.contract import MISSHAPEN, Batch, Duration, Example, Source, Unreadable, WebAddress, unreadable
 from daemon.errors import Permanent, Temporary
 from daemon.model import Cursor, Json, Polarity, Signal
 from daemon.secret import Secret
@@ -68,6 +68,14 @@ _LISTINGS = {
     "tasks": _Listing("list_tasks", "taskArns", "describe_tasks", 100, {"desiredStatus": "STOPPED"}),
     "services": _Listing("list_services", "serviceArns", "describe_services", 10),
 }
+
+
+EXAMPLE = Example(
+    {"group": "service:shop", "lastStatus": "STOPPED", "stopCode": "EssentialContainerExited"},
+    ("stopCode", "EssentialContainerExited"),
+    "UserInitiated",
+    "group",
+)
 
 
 class SourceSettings(_aws.Account):

@@ -23,7 +23,7 @@ import requests
 from pydantic import Field
 
 from daemon import http
-from daemon.contract import MISSHAPEN, Batch, Duration, Settings, Source, Unreadable, WebAddress, unreadable
+from daemon.contract import MISSHAPEN, Batch, Duration, Example, Settings, Source, Unreadable, WebAddress, unreadable
 from daemon.errors import Permanent, Temporary
 from daemon.model import Cursor, Json, Polarity, Signal
 from daemon.secret import Secret, redact
@@ -41,6 +41,14 @@ _ISSUE = {"id", "shortId", "status", "count", "lastSeen"}
 _LOOKED_AT = 10
 """Rows of a recording by which it is known for Sentry's: one of them may be spoilt."""
 _EPOCH = datetime(1970, 1, 1, 1, tzinfo=UTC)
+
+
+EXAMPLE = Example(
+    {"id": "9", "project": "billing", "level": "fatal", "status": "unresolved", "title": "Timeout"},
+    ("level", "fatal"),
+    "warning",
+    "project",
+)
 
 
 class SourceSettings(Settings):

@@ -21,7 +21,7 @@ from urllib.parse import quote
 
 from pydantic import AfterValidator, Field
 
-from daemon.contract import MISSHAPEN, Batch, Duration, Source, Unreadable, unreadable
+from daemon.contract import MISSHAPEN, Batch, Duration, Example, Source, Unreadable, unreadable
 from daemon.errors import Permanent, Temporary
 from daemon.model import Cursor, Json, Signal
 from daemon.secret import Secret
@@ -64,6 +64,14 @@ def columns(text: str) -> tuple[str, ...]:
 def _format(text: str) -> str:
     columns(text)
     return text
+
+
+EXAMPLE = Example(
+    {"srcaddr": "203.0.113.9", "dstaddr": "10.0.0.5", "dstport": 22, "action": "REJECT", "bytes": 4000},
+    ("action", "REJECT"),
+    "ACCEPT",
+    "srcaddr",
+)
 
 
 class SourceSettings(_aws.Account):

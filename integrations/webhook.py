@@ -17,7 +17,7 @@ from urllib.parse import quote
 from pydantic import AfterValidator, Field, JsonValue
 
 from daemon import http
-from daemon.contract import MISSHAPEN, Batch, Settings, Unreadable, WebAddress, unreadable
+from daemon.contract import MISSHAPEN, Batch, Example, Settings, Unreadable, WebAddress, unreadable
 from daemon.errors import Permanent
 from daemon.model import Cursor, Delivery, Json, Polarity, Receipt, Signal
 from daemon.secret import Secret
@@ -31,6 +31,8 @@ _LOOKED_AT = 10
 """Bodies of a recording by which it is known for ours: one of them may be spoilt."""
 _MOST_SIGNATURES = 8
 """More than a change of secrets needs, and few enough to be cheap to refuse."""
+
+EXAMPLE = Example({"name": "shop", "status": "down"}, ("status", "down"), "up", "name")
 
 
 def _long_enough(secret: Secret) -> Secret:

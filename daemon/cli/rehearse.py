@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TypeAlias
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from daemon.clock import ToldClock
 from daemon.desk import owed
@@ -22,12 +23,32 @@ from daemon.rules.model import Rule, RuleTest
 from daemon.rules.testing import Observed, ObservedIncident, arrivals, compare
 from daemon.store import deliveries, incidents, polls, tickets, windows
 from daemon.store.engine import Store
+from daemon.store.schema import evidence, signals
 
 START = datetime(2026, 1, 5, 9, tzinfo=UTC)
 """A Monday morning."""
 
+_MOMENT = timedelta(microseconds=1)
+
 SETTLES_AFTER = timedelta(days=30)
 """How long after its last signal a test is watched: every quiet time has passed by then."""
+
+
+MOST_INCIDENTS = 1_000_000
+
+Rested: TypeAlias = tuple[str, str, str]
+"""A rule, and a signal's source and id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What came of signals that were played back."""
+
+    incidents: tuple[tuple[Incident, bool, bool], ...] = ()
+    """Each with whether a page and whether a defect would be owed; the first to open first. Those of rules in shadow
+    are among them."""
+    evidence: Mapping[Rested, str] = field(default_factory=dict)
+    """Which incident rests on a signal, by a rule's word."""
 
 
 class _Undone(Exception):
@@ -51,6 +72,23 @@ class Stage:
                 raise _Undone
         except _Undone:
             return compare(test.expect, seen)
+
+    def replay(self, engine: Engine, wanted: Iterable[detect.Wanted], sources: Mapping[str, str]) -> Replayed:
+        """What would have come of these, in the order in which they happened. `sources`: name → type of theirs."""
+        detection = replace(self.detection, sources=sources)
+        found = Replayed()
+        try:
+            with self.store.write() as connection:
+                at = START
+                for each in wanted:
+                    at = each.signal.at
+                    read_up_to(connection, detection, engine, at)
+                    detect.detect(connection, detection, engine, [each], at)
+                read_up_to(connection, detection, engine, at + SETTLES_AFTER)
+                found = _replayed(connection)
+                raise _Undone
+        except _Undone:
+            return found
 
     def _watching(self, engine: Engine) -> Detection:
         """Rules may name a type of which no source is configured."""
@@ -97,7 +135,7 @@ def read_up_to(connection: Connection, detection: Detection, engine: Engine, unt
     """Tells the sources to be read up to `until`, and lets what becomes certain on the way happen at its own time."""
     before = datetime.min.replace(tzinfo=UTC)
     while (due := _next(connection, until)) is not None and due > before:
-        _read(connection, detection, due)
+        _read(connection, detection, due + _MOMENT)
         while settle(connection, detection, engine, due):
             pass
         before = due
@@ -117,7 +155,7 @@ def _read(connection: Connection, detection: Detection, mark: datetime) -> None:
 
 def _observed(connection: Connection, incident: Incident) -> ObservedIncident:
     over_at = incidents.over_at(connection, incident.id)
-    owned = tickets.of_incident(connection, incident.id)
+    owned, (page, defect) = tickets.of_incident(connection, incident.id), _owed(connection, incident)
     return ObservedIncident(
         severity=incident.severity,
         at=incident.opened_at - START,
@@ -125,8 +163,8 @@ def _observed(connection: Connection, incident: Incident) -> ObservedIncident:
         location=incident.location,
         team=incident.team,
         clients=tuple(ticket.client for ticket in owned),
-        page=deliveries.was_owed(connection, owed.PAGE, owed.page_key(incident)),
-        defect=deliveries.was_owed(connection, owed.DEFECT, owed.defect_key(incident)),
+        page=page,
+        defect=defect,
         cleared=None if over_at is None else over_at - START,
         tickets=tuple(ticket.state for ticket in owned),
         due=tuple(
@@ -135,4 +173,24 @@ def _observed(connection: Connection, incident: Incident) -> ObservedIncident:
             for clock in tickets.clocks_of(connection, ticket.id)
             if clock.cycle == 1 and clock.deadline is not None
         ),
+    )
+
+
+def _replayed(connection: Connection) -> Replayed:
+    found = [one for shadow in (False, True) for one in incidents.recent(connection, MOST_INCIDENTS, shadow=shadow)]
+    opened = sorted(found, key=lambda one: (one.opened_at, one.key))
+    rested = select(evidence.c.rule, signals.c.source, signals.c.id, evidence.c.incident).join_from(
+        evidence, signals, evidence.c.signal == signals.c.row
+    )
+    return Replayed(
+        tuple((one, *_owed(connection, one)) for one in opened),
+        {(rule, source, id): incident for rule, source, id, incident in connection.execute(rested)},
+    )
+
+
+def _owed(connection: Connection, incident: Incident) -> tuple[bool, bool]:
+    """Whether a page, and whether a defect."""
+    return (
+        deliveries.was_owed(connection, owed.PAGE, owed.page_key(incident)),
+        deliveries.was_owed(connection, owed.DEFECT, owed.defect_key(incident)),
     )

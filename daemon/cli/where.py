@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
+import os
 from pathlib import Path
 
+from daemon import app
+from daemon.config import load as configuration
+from daemon.config.schema import Config
 from daemon.errors import ConfigError, Problem
+from daemon.rules.load import load
+from daemon.rules.model import Names, RuleSet
 from daemon.shipped import shipped
 
 
@@ -16,3 +23,15 @@ def config_file(given: Path | None) -> Path:
         return given
     here = Path("config.yaml")
     return here if here.is_file() else shipped("config.yaml")
+
+
+def what_may_be_named(options: argparse.Namespace) -> tuple[Config, Names]:
+    """The configuration, and what rules may name by it; whether the rules can be used does not matter."""
+    kinds = app.Kinds()
+    config = configuration.load(config_file(options.config), os.environ, kinds, credentials=False)
+    return config, app.names(config, kinds)
+
+
+def rules_of(folder: Path, names: Names) -> RuleSet:
+    """The rules of another folder than the configured one. Raises ConfigError with every problem of them."""
+    return load(folder, names)

@@ -285,7 +285,7 @@ class Detecting:
             windows.forget(self.connection, kept.rule, kept.key)
             return True
         mark = self.read_to(self.detection.watched(rule.sources))
-        if mark is None or kept.due_at is None or mark < kept.due_at:
+        if mark is None or kept.due_at is None or mark <= kept.due_at:
             return False
         before = state_of(kept.state)
         verdict = window_of.settle(rule.window, before, mark)

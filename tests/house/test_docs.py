@@ -87,7 +87,8 @@ def unknown_targets(text: str) -> list[str]:
 def refused(text: str) -> list[str]:
     """The `heliograph` commands of a page that the command line does not take; one alone may lack its arguments."""
     shown = sorted(words for tool, words in commands(text) if tool == "heliograph")
-    return [f"heliograph {words}" for words in shown if not taken(shlex.split(words, comments=True))]
+    said = {words: shlex.split(words.partition(" > ")[0], comments=True) for words in shown}
+    return [f"heliograph {words}" for words in shown if not taken(said[words])]
 
 
 def taken(words: list[str]) -> bool:

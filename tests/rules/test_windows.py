@@ -192,7 +192,7 @@ def test_what_must_not_follow_is_waited_for() -> None:
     window = steps(False, True)
 
     assert [] == play(window, heard((0, 0)), 14)[0]
-    assert [15] == minutes(play(window, heard((0, 0)), 15)[0])
+    assert [15] == minutes(play(window, heard((0, 0)), 15.1)[0])
     assert [] == play(window, heard((0, 0), (14, 1)), 60)[0]
 
 

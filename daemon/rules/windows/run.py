@@ -51,8 +51,8 @@ def advance(window: Window, state: State, entry: Entry, lateness: timedelta = LA
 
 
 def settle(window: Window, state: State, watermark: datetime, lateness: timedelta = LATENESS) -> Verdict:
-    """Says what has become certain now that all that happened up to `watermark` has been seen."""
-    mark = stamp(watermark)
+    """Says what has become certain now that all that happened before `watermark` has been seen."""
+    mark = stamp(watermark) - 1
     if not _is_settled(window) or (state.settled is not None and mark <= state.settled):
         return Verdict(state, due=_due(window, state), counted=False)
     match window:
