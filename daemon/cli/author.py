@@ -7,14 +7,13 @@ import json
 import sys
 from pathlib import Path
 
-from rich.console import Console
 from rich.text import Text
 from rich.tree import Tree
 
 from daemon import app, http
 from daemon.cli import scaffold
 from daemon.cli.recorded import Reader
-from daemon.cli.show import plain
+from daemon.cli.show import console, plain
 from daemon.cli.where import rules_of, what_may_be_named
 from daemon.clock import SystemClock
 from daemon.errors import ConfigError, Problem
@@ -79,7 +78,7 @@ def explain_signal(options: argparse.Namespace) -> int:
         print(json.dumps(trees[0] if len(trees) == 1 else trees, indent=2, ensure_ascii=False))
     else:
         for one in found:
-            Console().print(_tree(one))
+            console().print(_tree(one))
     return 0 if any(one.holds for one in found) else 1
 
 

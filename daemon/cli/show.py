@@ -18,9 +18,14 @@ def plain(text: object) -> Text:
     return Text("".join(one if one.isprintable() else " " for one in str(text)))
 
 
+def console() -> Console:
+    """Of stdout; wide where it is piped."""
+    return Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH)
+
+
 def show(columns: Iterable[str], rows: Iterable[Sequence[object]], title: str | None = None) -> None:
     """`rows` hold anything; a `Text` keeps its style."""
     table = Table(*columns, title=title, title_justify="left", box=None, header_style="dim")
     for row in rows:
         table.add_row(*(cell if isinstance(cell, Text) else plain(cell) for cell in row))
-    Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH).print(table)
+    console().print(table)

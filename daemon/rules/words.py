@@ -165,6 +165,11 @@ EXPECT: Mapping[str, Word] = {
     "title": Word("The title, written out.", TEXT),
     "team": Word("Who repairs it.", TEXT),
     "clients": Word("Whose tickets it opens.", several(TEXT)),
+    "ticket": Word("The state in which each of its tickets ends, if nobody touches it.", TEXT),
+    "due": Word(
+        "When each goal of its tickets is due: response, resolution, update.",
+        {"type": "object", "additionalProperties": DURATION},
+    ),
 }
 
 MODIFIER: Mapping[str, str] = {

@@ -147,3 +147,11 @@ def test_a_vendors_record_is_explained(folder: Path, capsys: pytest.CaptureFixtu
 
     assert 0 == code
     assert "saw StopLogging" in out
+
+
+def test_a_long_line_is_not_broken_where_it_is_piped(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """So that it can be searched."""
+    (folder / "one.json").write_text(json.dumps({"status": 90 * "x"}))
+    _, out, _ = told(capsys, "explain", "down", "one.json")
+
+    assert f"status: down  saw {90 * 'x'}\n" in out
