@@ -46,6 +46,8 @@ from daemon.pipeline.turn import Turn
 from daemon.rules.engine import Engine
 from daemon.rules.load import load as load_rules
 from daemon.rules.model import Names, RuleSet
+from daemon.rules.policy import RulePolicy
+from daemon.rules.read_policy import load_policy, with_policy
 from daemon.secret import Secret
 from daemon.store import deliveries, polls, tickets
 from daemon.store.engine import Store
@@ -98,6 +100,7 @@ class Setup:
     rules: RuleSet
     engine: Engine
     terms: Terms
+    rule_policy: RulePolicy = field(default_factory=RulePolicy)
 
     @property
     def sources(self) -> dict[str, SourceEntry]:
@@ -128,14 +131,16 @@ class Setup:
 
 
 def read(path: Path, environ: Mapping[str, str], chance: random.Random, *, credentials: bool = True) -> Setup:
-    """Raises ConfigError with every problem of the configuration, or else with every problem of the rules.
+    """Raises ConfigError with every problem of the configuration, or else of the policy, or else of the rules.
 
     Without `credentials` no vendor can be called, and none of their secrets is needed.
     """
     kinds = Kinds()
     config = configuration.load(path, environ, kinds, credentials=credentials)
-    rules = load_rules(config.rules, names(config, kinds))
-    return Setup(config, rules, Engine(rules), terms(config, chance))
+    known = names(config, kinds)
+    policy = load_policy(config.rule_policy, known)
+    rules = load_rules(config.rules, with_policy(known, policy), policy)
+    return Setup(config, rules, Engine(rules), terms(config, chance), policy)
 
 
 def names(config: Config, kinds: Kinds) -> Names:

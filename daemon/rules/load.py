@@ -13,6 +13,7 @@ from daemon.rules.policy import RulePolicy
 from daemon.rules.read_rule import read_rule
 from daemon.rules.reader import Reader, mark_of
 from daemon.rules.resolve import resolve
+from daemon.rules.selectors import unknown_rules
 
 _SUFFIXES = frozenset({".yaml", ".yml"})
 
@@ -28,7 +29,7 @@ def load(folder: Path, names: Names, policy: RulePolicy | None = None) -> RuleSe
     problems: list[Problem] = []
     digest = hashlib.sha256()
     for path in rule_files(folder):
-        named, shown = path.relative_to(folder).with_suffix("").as_posix(), _shown(folder, path)
+        named, shown = path.relative_to(folder).with_suffix("").as_posix(), shown_as(folder, path)
         try:
             content = path.read_bytes()
             digest.update(f"{named}\0{len(content)}\0".encode() + content)
@@ -42,7 +43,9 @@ def load(folder: Path, names: Names, policy: RulePolicy | None = None) -> RuleSe
         if named in rules:
             problems.append(Problem(shown, 1, f"there is already a rule '{named}', in {rules[named].file}."))
         rules[named] = rule
-    resolved, between = resolve(rules, (policy or RulePolicy()).problems)
+    policy = policy or RulePolicy()
+    resolved, between = resolve(rules, policy.problems)
+    between += unknown_rules(policy, resolved)
     if problems or between:
         raise ConfigError(problems or between)  # a file that cannot be read would be missed by others
     return RuleSet(tuple(resolved), digest.hexdigest())
@@ -75,6 +78,6 @@ def _read(id: str, content: bytes, shown: str, names: Names) -> Rule:
     return load_text(id, text, shown, names)
 
 
-def _shown(folder: Path, path: Path) -> str:
+def shown_as(folder: Path, path: Path) -> str:
     """As an operator would name it: `rules/cloudtrail/root-use.yaml`."""
     return f"{folder.name}/{path.relative_to(folder).as_posix()}" if folder.name else path.as_posix()
