@@ -1,4 +1,4 @@
-# One image: the daemon, its integrations, rules, dashboards and the lab.
+# One image: the daemon, its integrations, rules, policy, dashboards and the lab.
 # Run it with a read-only root, no capabilities, and one volume for the database:
 #
 #   docker run --read-only --cap-drop=ALL --security-opt=no-new-privileges --tmpfs /tmp \

@@ -41,6 +41,7 @@ def parser() -> argparse.ArgumentParser:
     _rules(commands)
     _ticket(commands)
     _incident(commands)
+    _silence(commands)
     return top
 
 
@@ -182,6 +183,29 @@ def _ticket(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
 
 def _incident(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     _on(commands, "incident", ("reply", "resolve"))
+
+
+def _silence(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    group = commands.add_parser("silence", help="hold incidents back for a while")
+    verbs = group.add_subparsers(required=True, metavar="COMMAND")
+    example = 'heliograph silence add --rule "sentry/*" --group project=shop --for 2h --reason "The racks move."'
+    add = _with_config(_add(verbs, "add", "silence", "add", "hold back the incidents that are meant", example))
+    for field, said in (("rule", "ids of rules"), ("location", "locations"), ("severity", "severities")):
+        add.add_argument(
+            f"--{field}", action="append", metavar="GLOB", help=f"{said}; * and ? may stand in it; may be repeated"
+        )
+    add.add_argument("--group", action="append", metavar="PART=GLOB", help="a part of the incident's group")
+    add.add_argument("--for", dest="lasts", required=True, metavar="LENGTH", help="30m, 2h, 7d; at most 30d")
+    add.add_argument("--reason", required=True, help="why, for whoever misses the incidents")
+    end = _with_config(
+        _add(verbs, "end", "silence", "end", "end a silence before its time", "heliograph silence end 3")
+    )
+    end.add_argument("silence", type=int, metavar="SILENCE", help="its number, as `heliograph silence list` shows it")
+    listing = _add(verbs, "list", "silence", "list_silences", "list silences, the first to end first")
+    for command in (add, end, _with_config(listing)):
+        command.add_argument("--json", action="store_true", help="for machines")
+    for command in (add, end):
+        command.add_argument("--as", dest="actor", metavar="NAME", help="whose it is; default: this user")
 
 
 def _on(commands: argparse._SubParsersAction[argparse.ArgumentParser], noun: str, verbs: tuple[str, ...]) -> None:

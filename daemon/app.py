@@ -36,6 +36,7 @@ from daemon.metrics import Metrics
 from daemon.pipeline.clocks import Clocks
 from daemon.pipeline.collect import Collect
 from daemon.pipeline.heartbeat import Heartbeat
+from daemon.pipeline.hold import ByPolicy
 from daemon.pipeline.open import Detection
 from daemon.pipeline.receive import Receive
 from daemon.pipeline.send import Send
@@ -47,6 +48,8 @@ from daemon.rules.engine import Engine
 from daemon.rules.load import load as load_rules
 from daemon.rules.model import Clear as ClearWhen
 from daemon.rules.model import Clients, Names, RuleSet
+from daemon.rules.policy import RulePolicy
+from daemon.rules.read_policy import load_policy, with_policy
 from daemon.rules.sigma_terms import LEVELS, LOGSOURCES, SigmaTerms
 from daemon.secret import Secret
 from daemon.store import deliveries, polls, tickets
@@ -105,6 +108,7 @@ class Setup:
     rules: RuleSet
     engine: Engine
     terms: Terms
+    rule_policy: RulePolicy = field(default_factory=RulePolicy)
 
     @property
     def sources(self) -> dict[str, SourceEntry]:
@@ -131,18 +135,26 @@ class Setup:
 
     @property
     def detection(self) -> Detection:
-        return Detection(self.terms, {name: entry.type for name, entry in self.sources.items()})
+        sources = {name: entry.type for name, entry in self.sources.items()}
+        return Detection(self.terms, sources, hold=ByPolicy(self.rule_policy))
 
 
 def read(path: Path, environ: Mapping[str, str], chance: random.Random, *, credentials: bool = True) -> Setup:
-    """Raises ConfigError with every problem of the configuration, or else with every problem of the rules.
+    """Raises ConfigError with every problem of the configuration, or else of the policy, or else of the rules.
 
     Without `credentials` no vendor can be called, and none of their secrets is needed.
     """
     kinds = Kinds()
     config = configuration.load(path, environ, kinds, credentials=credentials)
-    rules = load_rules(config.rules, names(config, kinds), sigma=sigma_terms(config))
-    return Setup(config, rules, Engine(rules), terms(config, chance))
+    rules, policy = rules_of(config, kinds, config.rules)
+    return Setup(config, rules, Engine(rules), terms(config, chance), policy)
+
+
+def rules_of(config: Config, kinds: Kinds, folder: Path) -> tuple[RuleSet, RulePolicy]:
+    """The rules of a folder, and the policy that they go by. Raises ConfigError with every problem of them."""
+    known = names(config, kinds)
+    policy = load_policy(config.rule_policy, known)
+    return load_rules(folder, with_policy(known, policy), policy, sigma_terms(config)), policy
 
 
 def names(config: Config, kinds: Kinds) -> Names:

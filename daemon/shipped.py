@@ -1,4 +1,4 @@
-"""What comes with the program beside its code: `config.yaml`, `rules`, `dashboards`."""
+"""What comes with the program beside its code: `config.yaml`, `rules`, `policy`, `dashboards`."""
 
 from __future__ import annotations
 

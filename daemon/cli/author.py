@@ -65,7 +65,7 @@ def new(options: argparse.Namespace) -> int:
 def explain_signal(options: argparse.Namespace) -> int:
     """0 if the rule matches the signal, 1 if not."""
     config, names = what_may_be_named(options)
-    rules = rules_of(config.rules, names).by_id
+    rules = rules_of(config, config.rules).by_id
     if options.rule not in rules:
         raise ConfigError([Problem(options.rule, 0, "there is no such rule.", nearest(options.rule, rules))])
     rule = rules[options.rule]

@@ -39,7 +39,7 @@ def backtest(options: argparse.Namespace) -> int:
     """0 if all of it was read, 1 if a file could not be."""
     config, names = what_may_be_named(options)
     folders = [options.rules or config.rules, *([options.diff] if options.diff else [])]
-    sets = [rules_of(folder, names) for folder in folders]
+    sets = [rules_of(config, folder) for folder in folders]
     asked, words = _sorted_out(options.words, folders[0], sets[0])
     if bool(words) is bool(options.since):
         problem = (

@@ -32,16 +32,16 @@ from daemon.store.engine import Store
 
 
 def list_tickets(options: argparse.Namespace) -> int:
-    setup = _setup(options)
-    with _store(setup) as store, store.read() as connection:
+    setup = setup_of(options)
+    with store_of(setup) as store, store.read() as connection:
         rows = [_ticket(connection, one) for one in tickets.recent(connection)]
     _show("Tickets", rows, options)
     return 0
 
 
 def list_incidents(options: argparse.Namespace) -> int:
-    setup = _setup(options)
-    with _store(setup) as store, store.read() as connection:
+    setup = setup_of(options)
+    with store_of(setup) as store, store.read() as connection:
         rows = [_incident(one) for one in incidents.recent(connection)]
     _show("Incidents", rows, options)
     return 0
@@ -49,7 +49,7 @@ def list_incidents(options: argparse.Namespace) -> int:
 
 def act(options: argparse.Namespace) -> int:
     """0 if it was done, 1 if it was refused; the reason goes to stderr."""
-    setup = _setup(options)
+    setup = setup_of(options)
     said: dict[str, Json] = {"actor": options.actor or getpass.getuser()}
     if "text" in options:
         said["text"] = options.text
@@ -76,7 +76,7 @@ def perform(setup: app.Setup, noun: str, verb: str, subject: str, said: dict[str
 
 
 def _directly(setup: app.Setup, noun: str, verb: str, subject: str, said: Said) -> list[Ticket]:
-    with _store(setup) as store:
+    with store_of(setup) as store:
         store.hold()
         store.migrate()
         now = store.now()
@@ -88,12 +88,12 @@ def _directly(setup: app.Setup, noun: str, verb: str, subject: str, said: Said) 
             return [ON_TICKET[verb](connection, setup.terms, int(subject), said, now)]
 
 
-def _setup(options: argparse.Namespace) -> app.Setup:
+def setup_of(options: argparse.Namespace) -> app.Setup:
     return app.read(config_file(options.config), os.environ, options.chance, credentials=False)
 
 
 @contextmanager
-def _store(setup: app.Setup) -> Iterator[Store]:
+def store_of(setup: app.Setup) -> Iterator[Store]:
     store = Store(setup.config.store, SystemClock())
     missing = Problem(str(store.path or setup.config.path), 0, "there is no database yet.", "Start `heliograph run`.")
     if store.path is not None and not store.path.exists():

@@ -10,7 +10,6 @@ from daemon import app
 from daemon.config import load as configuration
 from daemon.config.schema import Config
 from daemon.errors import ConfigError, Problem
-from daemon.rules.load import load
 from daemon.rules.model import Names, RuleSet
 from daemon.shipped import shipped
 
@@ -32,6 +31,6 @@ def what_may_be_named(options: argparse.Namespace) -> tuple[Config, Names]:
     return config, app.names(config, kinds)
 
 
-def rules_of(folder: Path, names: Names) -> RuleSet:
-    """The rules of another folder than the configured one. Raises ConfigError with every problem of them."""
-    return load(folder, names)
+def rules_of(config: Config, folder: Path) -> RuleSet:
+    """The rules of a folder, which need not be the configured one. Raises ConfigError with every problem of them."""
+    return app.rules_of(config, app.Kinds(), folder)[0]

@@ -127,6 +127,7 @@ class _Loading:
             path=self._path,
             store=self._store(),
             rules=self._path.parent / self._text("rules", "rules"),
+            rule_policy=self._path.parent / self._text("policy", "policy"),
             policy=self._policy(),
             portal=self._section("portal", Portal),
             metrics=self._section("metrics", Metrics),

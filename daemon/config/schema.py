@@ -188,6 +188,9 @@ class File(Settings):
         "sqlite:///heliograph.db", description="The database. Several replicas share one `postgresql+psycopg://…`."
     )
     rules: str = Field("rules", description="The folder of rules.")
+    policy: str = Field(
+        "policy", description="The folder of lists, problems, maintenance windows and inhibitions. It may be absent."
+    )
     portal: Portal | None = Field(None, description="The pages.")
     metrics: Metrics | None = Field(None, description="The figures for Prometheus, and the health of the daemon.")
     report_errors: ReportErrors | None = Field(None, description="Where the daemon's own errors are sent.")
@@ -239,6 +242,8 @@ class Config:
     store: str = field(repr=False)
     """A database URL; a file in it is absolute."""
     rules: Path
+    rule_policy: Path
+    """The folder `policy/`, which may be absent; `policy` is what is promised."""
     policy: Policy
     portal: Portal
     metrics: Metrics

@@ -2,6 +2,9 @@
 
 POST /tickets/7/acknowledge | reply | resolve | close        POST /incidents/k3x…/reply | resolve
 {"actor": "asha", "text": "We are on it.", "public": true}   → {"tickets": [{"id": 7, "state": "in_progress", …}]}
+
+POST /silences {"actor": "asha", "hold": {"rule": ["sentry/*"]}, "reason": "racks move", "seconds": 7200}
+POST /silences/3/end {"actor": "asha"}                       → {"silence": {"id": 3, "owner": "asha", …}}
 """
 
 from __future__ import annotations
@@ -9,8 +12,8 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Annotated, TypeAlias, TypeVar
+from datetime import datetime, timedelta
+from typing import Annotated, Any, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy import Connection
@@ -22,7 +25,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from daemon.desk import commands
+from daemon.desk import commands, silences
 from daemon.desk.commands import Refused
 from daemon.desk.terms import Terms
 from daemon.model import Ticket
@@ -30,18 +33,38 @@ from daemon.portal.headers import Strict, body_of
 from daemon.secret import Secret
 from daemon.store import incidents, tickets
 from daemon.store.engine import Store
+from daemon.store.silences import Kept
 
 _LARGEST = 256 * 1024
+_SECONDS = 10**9
+"""More than any silence may last: a longer one would not be a length of time at all."""
 
 T = TypeVar("T")
+Body = TypeVar("Body", bound="By")
 
 
-class Said(BaseModel):
-    """What a person says with a command."""
+Short = Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class By(BaseModel):
+    """Who says it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     actor: Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f]+$")]
+
+
+class ToSilence(By):
+    """Which openings are held, why, and for how long."""
+
+    hold: Annotated[dict[Short, Annotated[list[Short], Field(max_length=100)]], Field(max_length=50)]
+    reason: Annotated[str, Field(max_length=500)]
+    seconds: int
+
+
+class Said(By):
+    """What a person says with a command."""
+
     text: Annotated[str, Field(max_length=50_000)] = ""
     public: bool = True
 
@@ -70,6 +93,8 @@ def local(store: Store, terms: Callable[[], Terms], token: Secret) -> ASGIApp:
     routes = [
         Route("/tickets/{number:int}/{verb}", desk.on_ticket, methods=["POST"]),
         Route("/incidents/{id}/{verb}", desk.on_incident, methods=["POST"]),
+        Route("/silences", desk.silence, methods=["POST"]),
+        Route("/silences/{number:int}/end", desk.end_silence, methods=["POST"]),
     ]
     return Strict(Starlette(routes=routes, exception_handlers={HTTPException: _error, Refused: _refusal}))
 
@@ -81,7 +106,7 @@ class _Desk:
     token: Secret
 
     async def on_ticket(self, request: Request) -> Response:
-        said = await self._said(request)
+        said = await self._said(request, Said)
         number: int = request.path_params["number"]
         command = _known(ON_TICKET, request)
 
@@ -95,7 +120,7 @@ class _Desk:
         return _tickets(await run_in_threadpool(act))
 
     async def on_incident(self, request: Request) -> Response:
-        said = await self._said(request)
+        said = await self._said(request, Said)
         id: str = request.path_params["id"]
         command = _known(ON_INCIDENT, request)
 
@@ -108,17 +133,47 @@ class _Desk:
 
         return _tickets(await run_in_threadpool(act))
 
-    async def _said(self, request: Request) -> Said:
+    async def silence(self, request: Request) -> Response:
+        said = await self._said(request, ToSilence)
+
+        def act() -> Kept:
+            now, lasts = self.store.now(), timedelta(seconds=min(said.seconds, _SECONDS))
+            with self.store.write() as connection:
+                return silences.add(connection, said.hold, said.actor, said.reason, lasts, now)
+
+        return JSONResponse({"silence": silence_said(await run_in_threadpool(act))})
+
+    async def end_silence(self, request: Request) -> Response:
+        said = await self._said(request, By)
+        number: int = request.path_params["number"]
+
+        def act() -> Kept:
+            now = self.store.now()
+            with self.store.write() as connection:
+                return silences.expire(connection, number, said.actor, now)
+
+        return JSONResponse({"silence": silence_said(await run_in_threadpool(act))})
+
+    async def _said(self, request: Request, body: type[Body]) -> Body:
         """Who does not know the token is told nothing, and has nothing read."""
         given = request.headers.get("authorization", "").encode()
         if not hmac.compare_digest(given, f"Bearer {self.token.reveal()}".encode()):
             raise HTTPException(401, "the token is wrong")
         try:
-            return Said.model_validate_json(await body_of(request, _LARGEST))
+            return body.model_validate_json(await body_of(request, _LARGEST))
         except ValidationError as error:
             first = error.errors(include_input=False, include_url=False)[0]
             place = ".".join(map(str, first["loc"]))
             raise HTTPException(422, f"{place}: {first['msg']}" if place else first["msg"]) from None
+
+
+def silence_said(kept: Kept) -> dict[str, Any]:
+    """A silence as JSON."""
+    hold = {field: list(globs) for field, globs in kept.selector.items()}
+    return {
+        "id": kept.id, "hold": hold, "owner": kept.owner, "reason": kept.reason,
+        "begins": kept.begins.isoformat(), "ends": kept.ends.isoformat(),
+    }  # fmt: skip
 
 
 def _known(table: Mapping[str, T], request: Request) -> T:

@@ -14,6 +14,7 @@ from daemon.rules.policy import RulePolicy
 from daemon.rules.read_rule import read_rule
 from daemon.rules.reader import Reader, mark_of
 from daemon.rules.resolve import resolve
+from daemon.rules.selectors import unknown_rules
 from daemon.rules.sigma_terms import SigmaTerms
 
 _SUFFIXES = frozenset({".yaml", ".yml"})
@@ -33,7 +34,7 @@ def load(folder: Path, names: Names, policy: RulePolicy | None = None, sigma: Si
     theirs: list[tuple[str, str, str]] = []
     digest = hashlib.sha256()
     for path in rule_files(folder):
-        named, shown = path.relative_to(folder).with_suffix("").as_posix(), _shown(folder, path)
+        named, shown = path.relative_to(folder).with_suffix("").as_posix(), shown_as(folder, path)
         try:
             content = path.read_bytes()
             digest.update(f"{named}\0{len(content)}\0".encode() + content)
@@ -48,7 +49,9 @@ def load(folder: Path, names: Names, policy: RulePolicy | None = None, sigma: Si
             problems += error.problems
     found += _sigma(theirs, names, sigma or SigmaTerms(), problems)
     rules = _by_id(found, problems)
-    resolved, between = resolve(rules, (policy or RulePolicy()).problems)
+    policy = policy or RulePolicy()
+    resolved, between = resolve(rules, policy.problems)
+    between += unknown_rules(policy, resolved)
     if problems or between:
         raise ConfigError(problems or between)  # a file that cannot be read would be missed by others
     return RuleSet(tuple(resolved), digest.hexdigest())
@@ -106,6 +109,6 @@ def _text(content: bytes, shown: str) -> str:
         raise ConfigError([Problem(shown, line, "this file is not text in UTF-8.")]) from error
 
 
-def _shown(folder: Path, path: Path) -> str:
+def shown_as(folder: Path, path: Path) -> str:
     """As an operator would name it: `rules/cloudtrail/root-use.yaml`."""
     return f"{folder.name}/{path.relative_to(folder).as_posix()}" if folder.name else path.as_posix()

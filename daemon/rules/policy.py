@@ -8,6 +8,18 @@ from datetime import date, datetime, time, timedelta
 
 from daemon.model import Json
 from daemon.rules.model import Clear
+from daemon.rules.regex import from_glob, searcher
+
+FIELDS = ("rule", "problem", "source", "class", "team", "location", "severity")
+GROUP = "group."
+"""Before the name of a group's part, among the fields that a selector can name."""
+
+ALL_DAYS = frozenset(range(7))
+
+
+def matches(glob: str, value: str) -> bool:
+    """Whether the glob is the whole of the value, case and all; never so for an empty value."""
+    return bool(value) and searcher(from_glob(glob))(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +42,10 @@ class Selector:
     lines: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """`rule`, `problem`, `source`, `class`, `team`, `location`, `severity`, or `group.<part>` → globs."""
 
+    def means(self, fields: Mapping[str, str]) -> bool:
+        """Whether an incident with these fields is meant. What it does not have, or has empty, no glob matches."""
+        return all(any(matches(glob, fields.get(name, "")) for glob in globs) for name, globs in self.lines.items())
+
 
 @dataclass(frozen=True, slots=True)
 class Maintenance:
@@ -51,6 +67,8 @@ class Maintenance:
     ends: datetime | None = None
     """Of one that opens once."""
     reason: str = ""
+    file: str = ""
+    line: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +80,8 @@ class Inhibition:
     hold: Selector
     equal: tuple[str, ...] = ("location",)
     """Fields of an incident, as selectors name them."""
+    file: str = ""
+    line: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,7 +85,7 @@ def _weekly(reader: Reader, what: str, table: MarkedMap) -> dict[int, tuple[Wind
     spans: _Spans = []
     written = 0
     for key, value in rows.items():
-        days = reader.attempt(_days, key, rows.key_mark(key)) or ()
+        days = reader.attempt(weekdays, key, rows.key_mark(key)) or ()
         windows = reader.each(value, rows.value_mark(key), "opening hours", read.window)
         written += len(value) if isinstance(value, list) else 1
         spans += [(day * _DAY + a, day * _DAY + b, rows.key_mark(key)) for day in days for a, b in windows]
@@ -98,7 +98,7 @@ def _weekly(reader: Reader, what: str, table: MarkedMap) -> dict[int, tuple[Wind
     return weekly
 
 
-def _days(key: Any) -> tuple[int, ...]:
+def weekdays(key: Any) -> tuple[int, ...]:
     """`mon`, or `sun-thu`: a range may go over the end of the week."""
     first, dash, last = str(key).partition("-")
     for word in (first, last) if dash else (first,):

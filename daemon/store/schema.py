@@ -346,3 +346,21 @@ facts = Table(
     Column("id", Text, primary_key=True),
     Column("recorded_at", Instant, nullable=False),
 )
+
+silences = Table(
+    "silences",
+    metadata,
+    Column("id", _Row, primary_key=True, autoincrement=True),
+    Column("selector", Document, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("begins", Instant, nullable=False),
+    Column("ends", Instant, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("ended_at", Instant),
+    Column("ended_by", Text),
+    Index(None, "ends"),
+    sqlite_autoincrement=True,
+)
+"""What people hold back for a while. `ends` is when it stops holding: put forward when somebody ends it early, which
+`ended_at` and `ended_by` tell."""

@@ -25,14 +25,17 @@ from daemon.config.schema import File
 from daemon.contract import Duration, Settings
 from daemon.errors import ConfigError
 from daemon.metrics import Metrics
-from daemon.rules import read_condition, read_rule, read_test, read_window
+from daemon.rules import read_condition, read_policy, read_rule, read_test, read_window
 from daemon.rules.model import RuleTest
+from daemon.rules.policy import FIELDS, GROUP
 from daemon.sla import policy
 from docs.generate import DOCS, renew, table
 from tests.house.tree import ROOT, tracked
 
 PAGES = [path for path in tracked("*.md") if path.name != "CHANGELOG.md"]
-CONFIGURATION, RULES, METRICS = ((DOCS / f"{name}.md").read_text() for name in ("configuration", "rules", "metrics"))
+CONFIGURATION, RULES, POLICY, METRICS = (
+    (DOCS / f"{name}.md").read_text() for name in ("configuration", "rules", "policy", "metrics")
+)
 DASHBOARDS = tracked("dashboards")
 SETTINGS = ("File", "Portal", "Metrics", "ReportErrors", "Heartbeat", "SourceCommon", "ActionCommon",
             "SeverityMeaning", "Class", "Team", "Person", "Site")  # fmt: skip
@@ -60,6 +63,13 @@ RULE_KEYS = {
     "test": {one.name for one in fields(RuleTest)} - {"line"},
     "given": set(read_test.GIVEN),
     "expect": set(read_test.EXPECT),
+}
+POLICY_KEYS = {
+    "file": set(read_policy.KEYS),
+    "problem": set(read_policy.PROBLEM),
+    "maintenance": set(read_policy.MAINTENANCE),
+    "inhibition": set(read_policy.INHIBITION),
+    "selector": {*FIELDS, f"{GROUP}PART"},
 }
 TABLE_OF = {"calendar": "calendar", "contract": "contract", "a": "step", "release_train": "train", "client": "client"}
 PARTS_OF = {"histogram": ("", "_sum", "_count", "_bucket")}
@@ -241,10 +251,10 @@ def test_the_readme_lists_every_command() -> None:
 
 
 def test_every_section_of_the_configuration_has_its_heading() -> None:
-    """Of its page; the two single values stand in the first table."""
+    """Of its page; the three single values stand in the first table."""
     headings = set(re.findall(r"^## ([a-z_]+)$", CONFIGURATION, re.MULTILINE))
 
-    assert set(File.model_fields) - {"store", "rules"} == headings
+    assert set(File.model_fields) - {"store", "rules", "policy"} == headings
 
 
 @pytest.mark.parametrize("name", SETTINGS)
@@ -294,6 +304,23 @@ def test_every_key_of_calendars_contracts_and_clients_is_documented(table_of: st
 def test_every_key_of_a_rule_is_documented(table_of: str) -> None:
     """And of its tests, its windows and its conditions; and every documented one exists."""
     assert RULE_KEYS[table_of] == keys(RULES, table_of)
+
+
+@pytest.mark.parametrize("table_of", sorted(POLICY_KEYS))
+def test_every_key_of_policy_is_documented(table_of: str) -> None:
+    """And every documented one exists."""
+    assert POLICY_KEYS[table_of] == keys(POLICY, table_of)
+
+
+def test_the_policy_that_its_page_shows_can_be_used(tmp_path: Path) -> None:
+    """All its examples together, with the shipped configuration and rules."""
+    for name in ("config.yaml", "rules"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / "policy").mkdir()
+    for number, shown in enumerate(re.findall(r"```yaml\n(.*?)```", POLICY, re.DOTALL)):
+        (tmp_path / f"policy/{number}.yaml").write_text(shown)
+
+    assert 0 == main(["check", "--config", str(tmp_path / "config.yaml")])
 
 
 def test_every_metric_is_documented_with_its_type_and_labels() -> None:

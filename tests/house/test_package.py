@@ -25,7 +25,7 @@ def test_the_wheel_carries_everything_that_the_program_reads(wheel: Path) -> Non
     """Code, rules, configuration, pages and stories alike."""
     inside = set(ZipFile(wheel).namelist())
     code = {path.as_posix() for path in tracked("daemon", "integrations", "lab")}
-    data = {f"daemon/_shipped/{path.as_posix()}" for path in tracked("rules", "config.yaml")}
+    data = {f"daemon/_shipped/{path.as_posix()}" for path in tracked("rules", "policy", "config.yaml")}
 
     assert set() == (code | data) - inside
 
@@ -42,4 +42,6 @@ def test_a_wheel_finds_what_it_carries(wheel: Path, tmp_path: Path) -> None:
 
 def test_a_checkout_finds_them_beside_the_packages() -> None:
     """What one edits is what runs."""
-    assert [ROOT / "config.yaml", ROOT / "rules"] == [shipped("config.yaml"), shipped("rules")]
+    names = ("config.yaml", "rules", "policy")
+
+    assert [ROOT / name for name in names] == [shipped(name) for name in names]
