@@ -41,6 +41,26 @@ class Metrics:
             "heliograph_scheduler_last_tick_timestamp_seconds", "When clocks were last looked at.", registry=registry
         )
 
+        self._reload_worked = Gauge(
+            "heliograph_config_last_reload_successful", "1 if the files' latest content is what runs, else 0.",
+            registry=registry,
+        )  # fmt: skip
+        self._reloaded_at = Gauge(
+            "heliograph_config_last_reload_success_timestamp_seconds", "When what runs was taken.", registry=registry
+        )
+        self._config = Info("heliograph_config", "The set that runs, by its content.", registry=registry)
+        self._config.info({"hash": ""})
+
+    def reloaded(self, now: datetime, hash: str) -> None:
+        """Configuration, policy and rules were taken."""
+        self._reload_worked.set(1)
+        self._reloaded_at.set(now.timestamp())
+        self._config.info({"hash": hash[:12]})
+
+    def not_reloaded(self) -> None:
+        """They were refused: what ran runs on."""
+        self._reload_worked.set(0)
+
     def _declare_polls(self, registry: CollectorRegistry) -> None:
         by_source, by_reason = ["source"], ["source", "reason"]
         self._polls = Counter("heliograph_source_polls", "Polls made.", by_source, registry=registry)
