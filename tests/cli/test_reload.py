@@ -22,6 +22,14 @@ from tests.cli.conftest import CONFIG, RULE, SECRET, down
 
 ROOT = Path(__file__).parents[2]
 
+CLIENT = """
+contracts:
+  gold:
+    goals:
+      response: {1: {target: 15m, calendar: 24x7}, 2: null, 3: null, 4: null}
+clients: {acme: {contract: gold}}
+"""
+
 
 @dataclass
 class Desk:
@@ -153,3 +161,17 @@ def test_a_running_daemon_takes_good_edits_and_refuses_bad_ones(folder: Path) ->
         process.send_signal(signal.SIGTERM)
         assert heard(process, "stopping")
         assert 0 == process.wait(60)
+
+
+def test_a_contract_that_tickets_run_by_cannot_go(desk: Desk) -> None:
+    """Their clocks would have no promise to follow."""
+    desk.write("config.yaml", CONFIG + CLIENT)
+    desk.write("rules/down.yaml", RULE + "clients: all\n")
+    desk.step()
+    down(desk.daemon, "shop")
+    desk.write("config.yaml", CONFIG)
+    desk.step()
+    (refused,) = desk.refused()
+
+    assert ["acme"] == [name for name in desk.daemon.setup.config.policy.clients if name == "acme"]
+    assert "tickets run by contract gold@" in refused.title
