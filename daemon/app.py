@@ -6,6 +6,7 @@ and that a simulation runs one after another under a clock that it tells.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import pkgutil
@@ -39,6 +40,7 @@ from daemon.pipeline.heartbeat import Heartbeat
 from daemon.pipeline.hold import ByPolicy
 from daemon.pipeline.open import Detection
 from daemon.pipeline.receive import Receive
+from daemon.pipeline.reload import Reload
 from daemon.pipeline.send import Send
 from daemon.pipeline.settle import Settle
 from daemon.pipeline.track import Track
@@ -46,6 +48,7 @@ from daemon.pipeline.trim import Trim
 from daemon.pipeline.turn import Turn
 from daemon.rules.engine import Engine
 from daemon.rules.load import load as load_rules
+from daemon.rules.load import rule_files
 from daemon.rules.model import Clear as ClearWhen
 from daemon.rules.model import Clients, Names, RuleSet
 from daemon.rules.policy import RulePolicy
@@ -109,6 +112,8 @@ class Setup:
     engine: Engine
     terms: Terms
     rule_policy: RulePolicy = field(default_factory=RulePolicy)
+    digest: str = ""
+    """Of the files that it was read from."""
 
     @property
     def sources(self) -> dict[str, SourceEntry]:
@@ -146,8 +151,9 @@ def read(path: Path, environ: Mapping[str, str], chance: random.Random, *, crede
     """
     kinds = Kinds()
     config = configuration.load(path, environ, kinds, credentials=credentials)
+    content = digest(config)
     rules, policy = rules_of(config, kinds, config.rules)
-    return Setup(config, rules, Engine(rules), terms(config, chance), policy)
+    return Setup(config, rules, Engine(rules), terms(config, chance), policy, content)
 
 
 def rules_of(config: Config, kinds: Kinds, folder: Path) -> tuple[RuleSet, RulePolicy]:
@@ -155,6 +161,31 @@ def rules_of(config: Config, kinds: Kinds, folder: Path) -> tuple[RuleSet, RuleP
     known = names(config, kinds)
     policy = load_policy(config.rule_policy, known)
     return load_rules(folder, with_policy(known, policy), policy, sigma_terms(config)), policy
+
+
+def digest(config: Config) -> str:
+    """Of the files of the set, by what they hold now; one that is gone is as one that is empty."""
+    found = hashlib.sha256()
+    for path in (*config.files, *rule_files(config.rules), *rule_files(config.rule_policy)):
+        try:
+            content = path.read_bytes()
+        except OSError:
+            content = b""
+        found.update(f"{os.path.relpath(path, config.path.parent)}\0{len(content)}\0".encode() + content)
+    return found.hexdigest()
+
+
+FIXED = ("store", "portal", "metrics", "report_errors", "heartbeat", "sources", "actions")
+"""Parts of the configuration that connections, ports and threads stand on."""
+
+
+def _refuse_what_needs_a_restart(old: Config, new: Config) -> None:
+    changed = [part for part in FIXED if getattr(old, part) != getattr(new, part)]
+    if changed:
+        hint = "Restart the daemon to take it, or put it back."
+        raise ConfigError(
+            Problem(str(new.path), 0, f"'{part}' changed, which needs a restart.", hint) for part in changed
+        )
 
 
 def names(config: Config, kinds: Kinds) -> Names:
@@ -229,7 +260,7 @@ class Daemon:
         self.store.hold()
         self.store.migrate()
         with self.store.write() as connection:
-            self._expect_contracts(connection)
+            self._expect_contracts(connection, self.setup.config)
             if self.store.sqlite:  # nobody else can hold a lease: whoever did is dead
                 polls.release(connection)
                 deliveries.release(connection, self.store.now())
@@ -237,16 +268,17 @@ class Daemon:
             self.metrics.declare_source(name)
         for role in self._actions:
             self.metrics.declare_role(role)
-        policy = self.setup.config.policy
         self.registry.register(
-            Collector(self.store, self.clock, lambda: policy.clients, lambda: self._sources, lambda: self._actions)
-        )
+            Collector(
+                self.store, self.clock, lambda: self.setup.config.policy.clients, lambda: self._sources,
+                lambda: self._actions,
+            )
+        )  # fmt: skip
 
     def close(self) -> None:
         self.store.close()
 
-    def _expect_contracts(self, connection: Connection) -> None:
-        config = self.setup.config
+    def _expect_contracts(self, connection: Connection, config: Config) -> None:
         missing = config.policy.missing(tickets.contracts_kept(connection))
         if missing:
             raise ConfigError(
@@ -264,6 +296,18 @@ class Daemon:
             *(self._track(role, feed) for role, feed in self._feeds()),
             Trim(self.store),
         ]
+
+    def reload(self, read: Callable[[], Setup]) -> Reload:
+        """The step that takes the files anew when they change; `read` gives what they say, or raises ConfigError."""
+
+        def take() -> None:
+            fresh = read()
+            _refuse_what_needs_a_restart(self.setup.config, fresh.config)
+            with self.store.read() as connection:
+                self._expect_contracts(connection, fresh.config)
+            self.setup = fresh
+
+        return Reload(lambda: digest(self.setup.config), take, self.store, self._terms, self.metrics, self.setup.digest)
 
     def heartbeat(self, well: Callable[[], bool]) -> list[Step]:
         """The step that tells a dead man's switch that all is well; none if no switch is configured."""

@@ -45,6 +45,25 @@ class Metrics:
             "heliograph_rule_state_dropped", "Signals or values that a rule's windows forgot because a cap bit.",
             ["rule"], registry=registry,
         )  # fmt: skip
+        self._reload_worked = Gauge(
+            "heliograph_config_last_reload_successful", "1 if the files' latest content is what runs, else 0.",
+            registry=registry,
+        )  # fmt: skip
+        self._reloaded_at = Gauge(
+            "heliograph_config_last_reload_success_timestamp_seconds", "When what runs was taken.", registry=registry
+        )
+        self._config = Info("heliograph_config", "The set that runs, by its content.", registry=registry)
+        self._config.info({"hash": ""})
+
+    def reloaded(self, now: datetime, hash: str) -> None:
+        """Configuration, policy and rules were taken."""
+        self._reload_worked.set(1)
+        self._reloaded_at.set(now.timestamp())
+        self._config.info({"hash": hash[:12]})
+
+    def not_reloaded(self) -> None:
+        """They were refused: what ran runs on."""
+        self._reload_worked.set(0)
 
     def _declare_polls(self, registry: CollectorRegistry) -> None:
         by_source, by_reason = ["source"], ["source", "reason"]

@@ -15,6 +15,7 @@ from daemon.cli.serve import serving
 from daemon.cli.where import config_file
 from daemon.clock import SystemClock
 from daemon.log import configure
+from daemon.pipeline.reload import Reload
 from daemon.worker import Bounded, Crew
 
 log = logging.getLogger("heliograph")
@@ -26,23 +27,34 @@ STALLED_AFTER = timedelta(minutes=2)
 def run(options: argparse.Namespace) -> int:
     """0 after a clean stop; 1 when calls outside hang for ever and a supervisor should start it anew."""
     configure(format=options.log)
-    setup = app.read(config_file(options.config), os.environ, options.chance)
+    path = config_file(options.config)
+
+    def read() -> app.Setup:
+        return app.read(path, os.environ, options.chance)
+
+    setup = read()
     app.report_errors(setup.config)
     clock, outside = SystemClock(), Bounded()
     daemon = app.Daemon(setup, clock, options.chance, outside, app.holder(options.chance))
     daemon.open()
     try:
-        return _serve(daemon, clock, outside)
+        return _serve(daemon, clock, outside, daemon.reload(read))
     finally:
         daemon.close()
 
 
-def _serve(daemon: app.Daemon, clock: SystemClock, outside: Bounded) -> int:
+def _serve(daemon: app.Daemon, clock: SystemClock, outside: Bounded, reload: Reload) -> int:
     told = threading.Event()
     for one in (signal.SIGTERM, signal.SIGINT):
         signal.signal(one, lambda *_: told.set())
     heartbeat = daemon.heartbeat(lambda: not _sick(crew, outside))
-    crew = Crew([*daemon.steps(), *heartbeat], clock, daemon.store.now)
+    crew = Crew([*daemon.steps(), *heartbeat, reload], clock, daemon.store.now)
+
+    def read_again(*_: object) -> None:
+        reload.ask()
+        crew.wake()
+
+    signal.signal(signal.SIGHUP, read_again)
     with serving(
         daemon, lambda: _sick(crew, outside), lambda: () if crew.started else ("starting",), crew.wake
     ) as addresses:

@@ -31,7 +31,7 @@ def serving(
     servers = {
         "portal": Server(_Waking(_pages(daemon), wake), Port(portal.host, portal.port, "portal.listen")),
         "metrics": Server(ops(daemon.registry, sick, not_ready), Port(metrics.host, metrics.port, "metrics.listen")),
-        "commands": Server(_Waking(local(daemon.store, lambda: setup.terms, token), wake), setup.socket),
+        "commands": Server(_Waking(local(daemon.store, lambda: daemon.setup.terms, token), wake), setup.socket),
     }
     with ExitStack() as stack:
         for server in servers.values():
@@ -54,7 +54,10 @@ class _Waking:
 
 
 def _pages(daemon: app.Daemon) -> ASGIApp:
-    config = daemon.setup.config
     return pages(
-        daemon.store, lambda: config.policy, lambda: daemon.setup.sources, lambda: config.notices, daemon.hooks()
+        daemon.store,
+        lambda: daemon.setup.config.policy,
+        lambda: daemon.setup.sources,
+        lambda: daemon.setup.config.notices,
+        daemon.hooks(),
     )

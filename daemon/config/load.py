@@ -94,6 +94,7 @@ def _parts(reading: Reading, table: MarkedMap) -> dict[str, MarkedMap]:
 
 def _other_file(reading: Reading, mark: Mark, name: str) -> tuple[Any, Mark]:
     shown = str(Path(mark.file).parent / name)
+    reading.files.append(reading.outside.folder / name)
     try:
         return marked_yaml.load(reading.outside.folder / name, shown=shown), Mark(shown, 1, 1)
     except ConfigError as error:
@@ -143,6 +144,7 @@ class _Loading:
             chain={str(post): str(holder) for post, holder in self.parts["chain"].items()},
             sigma=self._section("sigma", Sigma),
             notices=tuple(self._notices),
+            files=(self._path, *self._reading.files),
         )
 
     def _section(self, name: str, model: type[Model]) -> Model:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
@@ -22,6 +23,8 @@ class Reading:
 
     def __init__(self, outside: Outside) -> None:
         self.outside = outside
+        self.files: list[Path] = []
+        """Other files that parts stand in."""
         self.problems: list[Problem] = []
 
     def report(self, mark: Mark, message: str, hint: str = "") -> None:

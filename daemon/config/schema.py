@@ -260,6 +260,8 @@ class Config:
     sigma: Sigma
     notices: tuple[str, ...]
     """What an operator should be told at the start, though nothing is wrong."""
+    files: tuple[Path, ...] = ()
+    """It, and those that parts of it stand in."""
 
     @property
     def watch_only(self) -> bool:

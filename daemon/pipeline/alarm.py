@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from daemon.desk import opening
 from daemon.desk.opening import Opening
 from daemon.desk.terms import Terms
-from daemon.errors import Failure, Permanent
+from daemon.errors import ConfigError, Failure, Permanent
 from daemon.model import IncidentState, Role
 from daemon.store import incidents, polls
 
@@ -35,6 +35,19 @@ def source_answers(connection: Connection, terms: Terms, source: str, now: datet
 def undeliverable(connection: Connection, terms: Terms, role: Role, key: str, failure: Failure, now: datetime) -> None:
     """Something that we owed the outside never will arrive as it stands."""
     _open(connection, terms, "daemon/undeliverable", role, f"{role} {key} was refused: {failure}", now)
+
+
+def not_reloaded(connection: Connection, terms: Terms, error: ConfigError, now: datetime) -> None:
+    """The files say something else than what runs."""
+    first, more = error.problems[0], len(error.problems) - 1
+    title = f"The new configuration was refused: {first}" + (f" (and {more} more)" if more else "")
+    _open(connection, terms, "daemon/not-reloaded", "configuration", title, now)
+
+
+def reloaded(connection: Connection, terms: Terms, now: datetime) -> None:
+    standing = incidents.standing(connection, _key("daemon/not-reloaded", "configuration"))
+    if standing is not None and standing.state is IncidentState.OPEN:
+        opening.clear(connection, terms, standing, now, "what the files say is what runs", now)
 
 
 def _open(connection: Connection, terms: Terms, what: str, subject: str, title: str, now: datetime) -> None:

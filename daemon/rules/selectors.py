@@ -41,7 +41,7 @@ def known_values(field: str, names: Names) -> frozenset[str] | None:
     """What a field can be, as configuration and policy have it; None where that is not for them to say."""
     known: Mapping[str, Iterable[object]] = {
         "problem": names.problems,
-        "source": names.sources,
+        "source": names.types.union(names.sources.values()),
         "class": names.classes,
         "team": names.teams,
         "severity": names.severities,

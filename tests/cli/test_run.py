@@ -70,7 +70,7 @@ def test_a_vendor_that_is_on_without_credentials_says_which_where_and_what_for(t
         said, _ = process.communicate(timeout=PATIENCE)
 
     assert 2 == process.returncode
-    assert "config.yaml:26: sources.sentry.token: SENTRY_TOKEN is not set" in said
+    assert "config.yaml:27: sources.sentry.token: SENTRY_TOKEN is not set" in said
     assert "Developer Settings" in said
     assert "event:read" in said
     assert "Traceback" not in said
@@ -94,7 +94,7 @@ def test_a_port_in_use_is_said_with_the_setting(tmp_path: Path) -> None:
     ("change", "to", "said"),
     [
         ("organization: example", "organisation: example", "did you mean 'organization'"),
-        ("every: 30s", "every: often", "config.yaml:27"),
+        ("every: 30s", "every: often", "config.yaml:28"),
         ("then: [ticket, page]", "then: [ticket, pagr]", "did you mean 'page'"),
     ],
 )

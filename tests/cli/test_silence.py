@@ -85,8 +85,8 @@ def test_nothing_is_silenced_by_a_slip(daemon: app.Daemon) -> None:
     """Everything, or a field that is not there, is never meant."""
     now = daemon.store.now()
     with daemon.store.write() as connection:
-        wrong: list[dict[str, list[str]]] = [{}, {"rule": []}, {"rule": [""]}, {"ruel": ["x"]}]
-        for selector in wrong:
+        slips: list[dict[str, list[str]]] = [{}, {"rule": []}, {"rule": [""]}, {"ruel": ["x"]}]
+        for selector in slips:
             with pytest.raises(Refused):
                 desk.add(connection, selector, "asha", "why", timedelta(hours=2), now)
 
