@@ -41,6 +41,7 @@ def parser() -> argparse.ArgumentParser:
     _rules(commands)
     _ticket(commands)
     _incident(commands)
+    _why(commands)
     _silence(commands)
     return top
 
@@ -175,6 +176,13 @@ def _length(text: str) -> timedelta:
         return parse_duration(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _why(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    said = "say what rules did with an incident's signals, and why"
+    command = _with_config(_add(commands, "explain", "why", "explain", said, "heliograph explain 3k9x0a7c2m"))
+    command.add_argument("incident", metavar="INCIDENT", help="its id, as `heliograph incident list` shows it")
+    command.add_argument("--json", action="store_true", help="for machines")
 
 
 def _ticket(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

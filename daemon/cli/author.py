@@ -78,7 +78,7 @@ def explain_signal(options: argparse.Namespace) -> int:
         print(json.dumps(trees[0] if len(trees) == 1 else trees, indent=2, ensure_ascii=False))
     else:
         for one in found:
-            console().print(_tree(one))
+            console().print(tree(one))
     return 0 if any(one.holds for one in found) else 1
 
 
@@ -108,11 +108,12 @@ def _nothing(word: str) -> list[Signal]:
     raise ConfigError([Problem(word, 0, "holds no signal.", "Give a record as the vendor has it, or a map of fields.")])
 
 
-def _tree(of: Explained) -> Tree:
-    tree = Tree(_label(of))
+def tree(of: Explained) -> Tree:
+    """As a terminal shows it."""
+    shown = Tree(_label(of))
     for part in of.parts:
-        tree.add(_tree(part))
-    return tree
+        shown.add(tree(part))
+    return shown
 
 
 def _label(of: Explained) -> Text:

@@ -14,6 +14,7 @@ from daemon.model import Incident, Json, Signal
 from daemon.pipeline.open import SHADOW, Detection, opening_of
 from daemon.rules import windows as window_of
 from daemon.rules.engine import Engine, Match
+from daemon.rules.explain import explain
 from daemon.rules.model import Rule
 from daemon.rules.model import Sequence as Steps
 from daemon.rules.windows import LATENESS, Entry, Firing, Verdict
@@ -216,6 +217,8 @@ class Detecting:
             self.connection, self.detection.terms, self._held(told, match), self.now
         )
         detail: dict[str, Json] = {"count": fired.total} if match.rule.window else {}
+        if outcome in ("opened", "reopened") and signal is not None and not match.rule.over:
+            detail["explained"] = explain(match.rule, signal).to_json()
         held = incident.held
         if held is not None and outcome != "old":
             detail |= {"held": dict(held), "would": outcome}

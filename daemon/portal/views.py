@@ -12,9 +12,10 @@ from sqlalchemy import Connection, Row, func, or_, select
 
 from daemon.model import FINISHED, ClockState, Incident, IncidentState, Ticket
 from daemon.portal.words import Bar, Line, bar, in_order, line
+from daemon.report.reasons import reason
 from daemon.sla.clocks import fold
 from daemon.sla.policy import Policy
-from daemon.store import incidents, rows, tickets
+from daemon.store import incidents, rows, tickets, windows
 from daemon.store.schema import deliveries, events, evidence, polls, signals, warnings
 
 LONGEST_LIST = 200
@@ -152,7 +153,14 @@ def incident(connection: Connection, policy: Policy, id: str, now: datetime) -> 
         "signals": connection.execute(shown).all(),
         "signal_count": connection.execute(select(func.count()).select_from(evidence).where(rests_on)).scalar_one(),
         "deliveries": _deliveries(connection, id),
+        "judged": _judged(connection, found),
     }
+
+
+def _judged(connection: Connection, incident: Incident) -> list[dict[str, Any]]:
+    """What rules said of its key, the newest first."""
+    found = reversed(windows.judged(connection, incident.key, MOST_EVIDENCE))
+    return [{"at": one.recorded_at, "rule": one.rule, "why": reason(one)} for one in found]
 
 
 def _deliveries(connection: Connection, incident: str, ticket: int | None = None) -> Sequence[Row[Any]]:

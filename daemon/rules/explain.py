@@ -37,6 +37,17 @@ class Explained:
         return said if self.weighs else {**said, "weighs": False}
 
 
+def explained(document: Json) -> Explained:
+    """What `to_json` wrote."""
+    return Explained(
+        says=document["says"],
+        holds=document["holds"],
+        saw=tuple(document["saw"]) if "saw" in document else None,
+        parts=tuple(explained(part) for part in document.get("parts", ())),
+        weighs=document.get("weighs", True),
+    )
+
+
 def explain(rule: Rule, signal: Signal) -> Explained:
     """Holds exactly if the rule takes the signal for trouble; windows, and what is open, are not asked."""
     fields = signal.fields

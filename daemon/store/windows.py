@@ -10,7 +10,7 @@ from sqlalchemy import Connection, delete, func, insert, select, tuple_
 
 from daemon.model import Json
 from daemon.store.engine import insert_new
-from daemon.store.schema import judgements, windows
+from daemon.store.schema import judgements, signals, windows
 
 _MOST_AT_ONCE = 400
 
@@ -99,3 +99,13 @@ def judged(connection: Connection, key: str, limit: int = 500) -> list[Judgement
     )
     found = [{name: value for name, value in row._mapping.items() if name != "row"} for row in rows]
     return [Judgement(**each) for each in reversed(found)]
+
+
+def signal_ids(connection: Connection, wanted: Sequence[int]) -> dict[int, tuple[str, str]]:
+    """Source and id of kept signals, by their rows' numbers."""
+    found: dict[int, tuple[str, str]] = {}
+    for start in range(0, len(wanted), _MOST_AT_ONCE):
+        these = signals.c.row.in_(wanted[start : start + _MOST_AT_ONCE])
+        rows = connection.execute(select(signals.c.row, signals.c.source, signals.c.id).where(these))
+        found |= {row.row: (row.source, row.id) for row in rows}
+    return found

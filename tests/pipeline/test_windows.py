@@ -11,9 +11,12 @@ import pytest
 
 from daemon.model import Signal
 from daemon.pipeline.settle import Settle
+from daemon.report.reasons import OUTCOMES, reason
+from daemon.rules.explain import explained
 from daemon.rules.load import load_text
 from daemon.rules.model import Rule
 from daemon.rules.resolve import resolve
+from daemon.store import windows
 from tests.pipeline.doubles import MINUTE, NOON, SECOND, World, recovered, rule, signal, world_at
 from tests.rules.names import NAMES
 
@@ -172,3 +175,18 @@ def test_the_step_that_settles_idles_when_nothing_is_due(world: World) -> None:
 
     assert isinstance(world.clear(), Settle)
     assert "Idle" == type(world.clear().step(world.clock.now())).__name__
+
+
+def test_every_outcome_has_its_words(world: World) -> None:
+    """And what opened an incident says of each condition what it saw."""
+    shade = BASE + "title: x\nmatch: {level: fatal}\nstage: shadow\n"
+    world.rules = [rule("window: {count: 2, within: 5m}\nclear: recovery\n"), load_text("shade", shade, "s", NAMES)]
+    world.hear(signal("a"), signal("b", MINUTE), recovered("r", 2 * MINUTE))
+
+    with world.store.read() as connection:
+        keys = sorted({row["key"] for row in world.rows("judgements")})
+        judged = [one for key in keys for one in windows.judged(connection, key)]
+    assert {"below", "opened", "recovered", "shadow"} <= {one.outcome for one in judged} <= OUTCOMES
+    assert "not enough, with 1 where 2 are needed" in [reason(one) for one in judged]
+    (opened,) = [one for one in judged if one.outcome == "opened"]
+    assert explained(opened.detail["explained"]).holds
