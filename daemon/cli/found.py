@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -49,30 +49,40 @@ class Run:
         )
 
     def matches(self) -> list[dict[str, Json]]:
-        """One for each rule and signal that broke it, by event time; no recoveries."""
-        asked = {rule.id: getattr(rule, "sigma_id", "") or rule.id for rule in self.rules}
+        """One for each rule and signal that broke it, by event time; no recoveries. A rule over others is broken by
+        the signals that its incidents rest on."""
+        asked = {rule.id: rule.sigma_id or rule.id for rule in self.rules}
         return [
             {
-                "rule": asked[match.rule.id],
-                "source": each.signal.source,
-                "signal": each.signal.id,
-                "at": each.signal.at.isoformat(),
-                "group": dict(match.group),
-                "incident": self.replayed.evidence.get((match.rule.id, each.signal.source, each.signal.id)),
+                "rule": asked[rule],
+                "source": signal.source,
+                "signal": signal.id,
+                "at": signal.at.isoformat(),
+                "group": dict(group),
+                "incident": self.replayed.evidence.get((rule, signal.source, signal.id)),
             }
-            for each in self._ordered()
-            for match in each.matches
-            if match.rule.id in asked and not match.recovered
+            for rule, signal, group in self._broken()
         ]
 
     def hits(self) -> dict[str, list[Signal]]:
         """Each rule's, by event time; no rule without any."""
         found: dict[str, list[Signal]] = {rule.id: [] for rule in self.rules}
+        for rule, signal, _ in self._broken():
+            found[rule].append(signal)
+        return {rule: signals for rule, signals in found.items() if signals}
+
+    def _broken(self) -> Iterator[tuple[str, Signal, Mapping[str, Json]]]:
+        asked = {rule.id: rule for rule in self.rules}
+        groups = {incident.id: incident.group for incident, _, _ in self.replayed.incidents}
+        over = [rule.id for rule in self.rules if rule.over]
         for each in self._ordered():
             for match in each.matches:
-                if match.rule.id in found and not match.recovered:
-                    found[match.rule.id].append(each.signal)
-        return {rule: signals for rule, signals in found.items() if signals}
+                if match.rule.id in asked and not match.recovered:
+                    yield match.rule.id, each.signal, match.group
+            for rule in over:
+                incident = self.replayed.evidence.get((rule, each.signal.source, each.signal.id))
+                if incident is not None:
+                    yield rule, each.signal, groups[incident]
 
     def _ordered(self) -> list[detect.Wanted]:
         return sorted(self.wanted.values(), key=lambda each: each.signal.at)

@@ -9,12 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from daemon.desk import silences as desk
 from daemon.model import Signal
+from daemon.pipeline.hold import ByPolicy
 from daemon.pipeline.settle import Settle
 from daemon.report.reasons import OUTCOMES, reason
 from daemon.rules.explain import explained
 from daemon.rules.load import load_text
 from daemon.rules.model import Rule
+from daemon.rules.policy import Inhibition, RulePolicy, Selector
 from daemon.rules.resolve import resolve
 from daemon.store import windows
 from tests.pipeline.doubles import MINUTE, NOON, SECOND, World, recovered, rule, signal, world_at
@@ -159,13 +162,54 @@ def test_what_is_held_opens_no_ticket_until_it_is_let_go(world: World) -> None:
     assert None is world.incident.held
 
 
-def test_windows_survive_a_crash_exactly(world: World) -> None:
-    """What was committed is all that there is: another process goes on where this one was killed."""
-    world.rules = [rule("window: {count: 3, within: 5m}\n")]
-    world.hear(signal("a"), signal("b", MINUTE))
-    world.hear(signal("c", 2 * MINUTE))
+def test_windows_survive_a_crash_exactly(tmp_path: Path) -> None:
+    """Another process goes on where the first was killed: what was committed is all that there is."""
+    counted = [rule("window: {count: 3, within: 5m}\n")]
+    killed = next(world_at(tmp_path))
+    killed.rules = counted
+    killed.hear(signal("a"), signal("b", MINUTE))
 
-    assert 3 == len(world.rows("evidence"))
+    with contextmanager(world_at)(tmp_path) as world:
+        world.rules, world.source.asked = counted, []
+        world.until(killed.clock.now() + MINUTE)
+        world.hear(signal("b", MINUTE), signal("c", 2 * MINUTE))
+
+        assert [(1, [(1, "a"), (1, "b"), (1, "c")])] == [(number, proofs) for _, number, proofs in told(world)]
+
+
+def test_a_silence_holds_an_opening_and_not_its_end(world: World) -> None:
+    """It is let go when the silence ends, though nothing new was heard."""
+    world.hold = ByPolicy(RulePolicy())
+    with world.store.write() as connection:
+        desk.add(connection, {"rule": ["down"]}, "asha", "the racks move", timedelta(hours=1), world.clock.now())
+    world.hear(signal("a"))
+    world.settle()
+    assert (("silence", 0), []) == (((world.incident.held or {})["by"], len(world.rows("tickets"))), world.deliveries())
+
+    world.after(timedelta(hours=1))
+    world.settle()
+    assert (1, [("open", "hg:<id>:1", "pending")]) == (len(world.rows("tickets")), world.deliveries())
+
+
+def test_while_one_is_open_another_of_its_place_is_held(world: World) -> None:
+    """And one elsewhere is not; once the first is over, the second is let go."""
+    at = "location: '{project}'\n"
+    world.rules = [
+        load_text("cause", BASE + at + "title: cause\nmatch: {level: fatal}\nclear: recovery\n", "a", NAMES),
+        load_text("effect", BASE + at + "title: effect\nmatch: {level: error}\nclear: never\n", "b", NAMES),
+    ]
+    inhibits = Inhibition("i", Selector({"rule": ("cause",)}), Selector({"rule": ("effect",)}))
+    world.hold = ByPolicy(RulePolicy(inhibitions=(inhibits,)))
+    world.hear(signal("a"), signal("b", MINUTE, level="error"), signal("c", MINUTE, level="error", project="till"))
+    world.settle()
+    assert [("cause", None), ("effect", "inhibition"), ("effect", None)] == [
+        (each.rule, each.held and each.held["by"]) for each in world.incidents()
+    ]
+
+    world.hear(recovered("r", 5 * MINUTE))
+    world.settle()
+    assert [None] * 3 == [each.held for each in world.incidents()]
+    assert 3 == len(world.rows("tickets"))
 
 
 def test_the_step_that_settles_idles_when_nothing_is_due(world: World) -> None:
