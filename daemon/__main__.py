@@ -221,6 +221,8 @@ def _on(commands: argparse._SubParsersAction[argparse.ArgumentParser], noun: str
     verbs_of = group.add_subparsers(required=True, metavar="COMMAND")
     listing = _with_config(_add(verbs_of, "list", "desk", f"list_{noun}s", f"list {noun}s, open ones first"))
     listing.add_argument("--json", action="store_true", help="for machines")
+    if noun == "incident":
+        listing.add_argument("--shadow", action="store_true", help="what rules in shadow would have opened")
     for verb in verbs:
         command = _with_config(_add(verbs_of, verb, "desk", "act", f"{verb} a {noun}" + _FOR_ALL.get((noun, verb), "")))
         command.set_defaults(noun=noun, verb=verb)

@@ -42,7 +42,7 @@ def list_tickets(options: argparse.Namespace) -> int:
 def list_incidents(options: argparse.Namespace) -> int:
     setup = setup_of(options)
     with store_of(setup) as store, store.read() as connection:
-        rows = [_incident(one) for one in incidents.recent(connection)]
+        rows = [_incident(one) for one in incidents.recent(connection, shadow=options.shadow)]
     _show("Incidents", rows, options)
     return 0
 

@@ -57,7 +57,8 @@ def _rule(reader: Reader, value: Json, mark: Mark) -> dict[str, Any]:
     _check_raises(reader, value, said)
     if "tests" in said:
         kind = said.get("kind", ("",))[0]
-        said["tests"] = read_tests(reader, said["tests"], said.get("source", ("",))[0], kind)
+        sources = said.get("source") or ("",)
+        said["tests"] = read_tests(reader, said["tests"], sources[0], kind)
     return said
 
 

@@ -53,6 +53,8 @@ def _given(source: str, kind: str) -> Parser:
         if "signal" not in said:
             return None
         fields, named_source = said.pop("signal"), said.pop("source", source)
+        if not named_source:
+            raise Mistake("this signal needs a 'source': the rule reads none of its own.", mark=mark)
         said.setdefault("kind", kind)
         if "polarity" in said:
             said["polarity"] = Polarity(said["polarity"])

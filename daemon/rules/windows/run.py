@@ -23,7 +23,9 @@ from daemon.rules.windows.state import (
 )
 
 MOST_KEPT = 2_000
-"""Signals that a window keeps of one group, where it does not count to more."""
+"""Signals that a window keeps of one group. Of a count, which needs no more to fire, fewer."""
+
+_LEAST_COUNTED = 500
 
 
 def joins(window: Window | None) -> bool:
@@ -185,7 +187,7 @@ def _trimmed(window: Window, verdict: Verdict, newest: int, lateness: timedelta)
     if isinstance(window, Spike | Drop):
         state = silence.folded(window, state, horizon)
     state = without(state, horizon)
-    cap = max(MOST_KEPT, 2 * window.count if isinstance(window, Count | Distinct) else 0)
+    cap = max(_LEAST_COUNTED, 2 * window.count) if isinstance(window, Count | Distinct) else MOST_KEPT
     dropped = max(0, len(state.entries) - cap)
     state = replace(state, entries=state.entries[dropped:]) if dropped else state
     return replace(verdict, state=state, due=_due(window, state), dropped=verdict.dropped + dropped)
