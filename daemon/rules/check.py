@@ -58,9 +58,9 @@ def _unknown_fields(rule: Rule, seen: Seen) -> Iterator[Problem]:
 
 
 def _duplicates(ruleset: RuleSet) -> Iterator[Problem]:
-    seen: dict[object, Rule] = {}
+    seen: dict[str, Rule] = {}
     for rule in ruleset.rules:
-        said = (rule.sources, rule.kinds, rule.condition, rule.exception, rule.window, rule.group_by)
-        first = seen.setdefault(said, rule)
+        said = (rule.sources, rule.kinds, rule.condition, rule.exception, rule.window, rule.group_by, rule.over)
+        first = seen.setdefault(repr(said), rule)
         if first is not rule:
             yield Problem(rule.file, rule.line, f"this rule matches exactly what '{first.id}' does.")
