@@ -25,6 +25,8 @@ RUN find / -xdev -perm /6000 -type f -exec chmod a-s {} + \
  && install -d /etc/heliograph
 COPY --from=build /opt/heliograph /opt/heliograph
 COPY config.yaml /etc/heliograph/config.yaml
+COPY rules /etc/heliograph/rules
+COPY policy /etc/heliograph/policy
 ENV PATH=/opt/heliograph/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 USER 65532:65532
 WORKDIR /var/lib/heliograph

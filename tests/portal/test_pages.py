@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from daemon.store import windows
+from daemon.store.windows import Judgement
 from tests.portal.conftest import Browser, Office
 
 SCRIPT = "<script>alert(1)</script>"
@@ -142,6 +145,18 @@ def test_an_incidents_page_shows_its_runbook_and_evidence(office: Office, browse
     assert '<a href="https://sentry.example/1" rel="noreferrer">' in page
     assert "<dt>release</dt><dd>r7</dd>" in page
     assert "&#34;title&#34;: &#34;Down&#34;" in page
+
+
+def test_an_incidents_page_tells_what_rules_did(office: Office, browser: Browser) -> None:
+    """The newest first, in words."""
+    id = office.incident("Down")
+    now = office.store.now()
+    few = Judgement(None, "test/rule", "test/Down", "below", None, {"count": 2, "of": 3}, now)
+    with office.store.write() as connection:
+        windows.judge(connection, [few, replace(few, outcome="opened", detail={"count": 3})])
+
+    page = browser.read(f"/incidents/{id}")
+    assert -1 < page.find("opened it, with 3") < page.find("not enough, with 2 where 3 are needed")
 
 
 @pytest.fixture
