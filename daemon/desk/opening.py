@@ -249,7 +249,7 @@ def over(
     now: datetime,
 ) -> Incident | None:  # fmt: skip
     """A signal says that the trouble of `key` is gone. None if none of it was there to be ended."""
-    standing = incidents.standing(connection, key) or incidents.latest_ended(connection, key)
+    standing = incidents.latest(connection, key)
     if standing is None or proof.at < standing.began_at:
         return None
     over_at = incidents.over_at(connection, standing.id)

@@ -10,7 +10,7 @@ from functools import cached_property
 from sqlalchemy import Connection
 
 from daemon.desk import opening
-from daemon.model import Incident, Json, Signal
+from daemon.model import Json, Signal
 from daemon.pipeline.open import SHADOW, Detection, opening_of
 from daemon.rules import windows as window_of
 from daemon.rules.engine import Engine, Match
@@ -164,18 +164,14 @@ class Detecting:
     def _joined(self, match: Match, row: int, at: datetime, verdict: Verdict) -> None:
         """A signal by which its window has not enough: evidence of what is open already, where the kind says so."""
         told = {"count": verdict.total, "of": verdict.needed}
-        standing = self._standing(match) if window_of.joins(match.rule.window) else None
+        joins = window_of.joins(match.rule.window) and not match.rule.silent
+        standing = incidents.latest(self.connection, match.incident) if joins else None
         proof = Proof(row, match.rule.id, at, match.severity, fired=False)
         if standing is None or not opening.prolong(self.connection, standing, proof, match.rule.clear.quiet_for):
             waits = verdict.due is not None
             self._judge(match, row, "waiting" if waits else "below", {} if waits else told)
             return
         self._judge(match, row, "joined", told, standing.id)
-
-    def _standing(self, match: Match) -> Incident | None:
-        """The incident of the match, though its latest episode may be over."""
-        found = incidents.standing(self.connection, match.incident)
-        return found or incidents.latest_ended(self.connection, match.incident)
 
     def _join_later(self, match: Match, fired: Firing) -> None:
         """What had not enough by itself, and happened after what now has: it came too early to join."""

@@ -43,6 +43,15 @@ def standing(connection: Connection, key: str) -> Incident | None:
     return None if row is None else rows.incident(row)
 
 
+def latest(connection: Connection, key: str) -> Incident | None:
+    """The one of `key` that has not ended, else the one that ended last."""
+    ended = incidents.c.state == IncidentState.ENDED.value
+    row = connection.execute(
+        select(incidents).where(incidents.c.key == key).order_by(ended, incidents.c.ended_at.desc()).limit(1)
+    ).one_or_none()
+    return None if row is None else rows.incident(row)
+
+
 def latest_ended(connection: Connection, key: str) -> Incident | None:
     row = connection.execute(
         select(incidents)
