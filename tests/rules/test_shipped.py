@@ -47,7 +47,7 @@ def test_every_file_is_a_rule_by_its_path() -> None:
 
 def test_there_are_rules_for_every_source() -> None:
     """A new user sees something whichever vendor is switched on first."""
-    assert {"sentry", "datadog", "cloudtrail"} == {rule.id.split("/")[0] for rule in shipped()}
+    assert {"sentry", "datadog", "cloudtrail", "vpcflow", "ecs"} == {rule.id.split("/")[0] for rule in shipped()}
 
 
 @pytest.mark.parametrize(("rule", "case"), [pytest.param(r, t, id=f"{r.id}: {t.it}") for r, t in cases()])
