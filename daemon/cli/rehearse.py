@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from itertools import accumulate
 from pathlib import Path
 from typing import TypeAlias
 
@@ -20,7 +21,7 @@ from daemon.pipeline.open import Detection
 from daemon.pipeline.settle import expect, settle
 from daemon.rules.engine import Engine
 from daemon.rules.model import Rule, RuleTest
-from daemon.rules.testing import Observed, ObservedIncident, arrivals, compare
+from daemon.rules.testing import Arrival, Observed, ObservedIncident, arrivals, compare
 from daemon.store import deliveries, incidents, polls, tickets, windows
 from daemon.store.engine import Store
 from daemon.store.schema import evidence, signals
@@ -80,6 +81,7 @@ class Stage:
         try:
             with self.store.write() as connection:
                 at = START
+                _declare(connection, detection)
                 for each in wanted:
                     at = each.signal.at
                     read_up_to(connection, detection, engine, at)
@@ -121,9 +123,9 @@ def _play(connection: Connection, detection: Detection, engine: Engine, test: Ru
     """As if the sources were always read as far as they can be: up to the earliest signal that is still to arrive."""
     waiting = arrivals(test, START)
     end = max((arrival.at for arrival in waiting), default=START)
+    _declare(connection, detection)
     expect(connection, engine, START)
-    for number, arrival in enumerate(waiting):
-        earliest = min(later.signal.at for later in waiting[number:])
+    for arrival, earliest in zip(waiting, _earliest(waiting), strict=True):
         read_up_to(connection, detection, engine, min(earliest, arrival.at))
         wanted, _ = detect.sift(engine, [arrival.signal])
         detect.detect(connection, detection, engine, wanted, arrival.at)
@@ -131,15 +133,21 @@ def _play(connection: Connection, detection: Detection, engine: Engine, test: Ru
     return Observed(tuple(_observed(connection, incident) for incident in incidents.recent(connection)))
 
 
+def _earliest(waiting: Sequence[Arrival]) -> list[datetime]:
+    """For each arrival, when the earliest of it and of all after it happened."""
+    backwards = accumulate((arrival.signal.at for arrival in reversed(waiting)), min)
+    return list(backwards)[::-1]
+
+
 def read_up_to(connection: Connection, detection: Detection, engine: Engine, until: datetime) -> None:
     """Tells the sources to be read up to `until`, and lets what becomes certain on the way happen at its own time."""
     before = datetime.min.replace(tzinfo=UTC)
     while (due := _next(connection, until)) is not None and due > before:
-        _read(connection, detection, due + _MOMENT)
+        polls.read_to(connection, due + _MOMENT)
         while settle(connection, detection, engine, due):
             pass
         before = due
-    _read(connection, detection, until)
+    polls.read_to(connection, until)
 
 
 def _next(connection: Connection, until: datetime) -> datetime | None:
@@ -147,10 +155,9 @@ def _next(connection: Connection, until: datetime) -> datetime | None:
     return min((at for at in found if at <= until), default=None)
 
 
-def _read(connection: Connection, detection: Detection, mark: datetime) -> None:
+def _declare(connection: Connection, detection: Detection) -> None:
     for name in detection.sources:
         polls.declare(connection, name, START)
-        polls.advance(connection, name, None, mark, mark, mark)
 
 
 def _observed(connection: Connection, incident: Incident) -> ObservedIncident:
