@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -16,8 +17,8 @@ from daemon.pipeline.settle import Settle
 from daemon.report.reasons import OUTCOMES, reason
 from daemon.rules.explain import explained
 from daemon.rules.load import load_text
-from daemon.rules.model import Rule
-from daemon.rules.policy import Inhibition, RulePolicy, Selector
+from daemon.rules.model import Clear, Rule
+from daemon.rules.policy import Inhibition, Problem, RulePolicy, Selector
 from daemon.rules.resolve import resolve
 from daemon.store import windows
 from tests.pipeline.doubles import MINUTE, NOON, SECOND, World, recovered, rule, signal, world_at
@@ -219,6 +220,38 @@ def test_the_step_that_settles_idles_when_nothing_is_due(world: World) -> None:
 
     assert isinstance(world.clear(), Settle)
     assert "Idle" == type(world.clear().step(world.clock.now())).__name__
+
+
+def test_rules_of_one_problem_share_its_incident(world: World) -> None:
+    """It opens with the first, has the worst severity of both, and is told apart by the problem's key."""
+    slow = Problem("slow", ("service",), "performance", Clear(quiet_for=timedelta(minutes=30)), timedelta(hours=1))
+    head = "source: sentry\ntitle: '{service} is slow'\nproblem: slow\n"
+    names = replace(NAMES, problems=frozenset({"slow"}))
+    texts = {
+        "errors": head + "severity: 3\nmatch: {level: error}\ngroup_by: {service: project, issue: title}\n",
+        "crashes": head + "severity: 2\nmatch: {level: fatal}\ngroup_by: {service: project}\n",
+    }
+    read = {id: load_text(id, text, f"{id}.yaml", names) for id, text in texts.items()}
+    world.rules, wrong = resolve(read, {"slow": slow})
+    assert [] == wrong
+    world.hear(signal("a", level="error"), signal("b", MINUTE), signal("c", MINUTE, project="till"))
+
+    assert [('problem:slow {"service":"shop"}', 2), ('problem:slow {"service":"till"}', 2)] == sorted(
+        (each.key, each.severity) for each in world.incidents()
+    )
+    assert {"errors", "crashes"} == {row["rule"] for row in world.rows("evidence")}
+    assert {"performance"} == {each.class_ for each in world.incidents()}
+
+
+def test_windows_may_be_kept_by_more_than_incidents_are_told_apart_by(world: World) -> None:
+    """Each level counts for itself, and both are one project's trouble."""
+    text = BASE.replace("[project]", "[project, level]") + "title: x\nmatch: {project: shop}\nkey: [project]\n"
+    world.rules = [load_text("x", text + "window: {count: 2, within: 5m}\n", "x.yaml", NAMES)]
+    world.hear(signal("a"), signal("b", MINUTE, level="error"))
+    assert [] == world.incidents()
+
+    world.hear(signal("c", 2 * MINUTE), signal("d", 2 * MINUTE, level="error"))
+    assert 'x {"project":"shop"}' == world.incident.key
 
 
 def test_every_outcome_has_its_words(world: World) -> None:
