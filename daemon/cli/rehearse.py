@@ -86,7 +86,7 @@ class Stage:
                     at = each.signal.at
                     read_up_to(connection, detection, engine, at)
                     detect.detect(connection, detection, engine, [each], at)
-                read_up_to(connection, detection, engine, at + SETTLES_AFTER)
+                read_up_to(connection, detection, engine, at + _MOMENT)  # where it ends is no silence
                 found = _replayed(connection)
                 raise _Undone
         except _Undone:

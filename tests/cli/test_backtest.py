@@ -251,3 +251,12 @@ def test_it_runs_as_a_command(trail: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
 
     assert (0, ["e-1", "e-6"]) == (done.returncode, [one["signal"] for one in matches(done.stdout)])
+
+
+def test_where_a_recording_ends_is_no_silence(trail: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A gap within it is."""
+    rule = "title: x\nsource: cloudtrail\nmatch: {eventSource|exists: true}\nseverity: 3\nclass: availability\n"
+    (folder / "rules" / "silent.yaml").write_text(rule + "window: {absent: 10d}\n")
+    assert 0 == main(["rules", "backtest", "silent", str(trail), "--json"])
+
+    assert {None} == {json.loads(line)["incident"] for line in capsys.readouterr().out.splitlines()}
