@@ -98,16 +98,16 @@ def _grown(window: Window, state: State, entry: Entry) -> Verdict:
     left = right = entry.at
     most, found = 0.0, False
     completed: list[tuple[int, int | None]] = []
-    for end in state.between(entry.at, entry.at + within):
-        span = state.between(end.at - within, end.at)
+    for at, last in _instants(state.between(entry.at, entry.at + within), None, entry.at + within):
+        span = state.between(at - within, at)
         total = trailing.comes_to(window, span) or 0.0
         most = max(most, total)
         if trailing.enough(window, total):
-            found, left, right = True, min(left, span[0].at), end.at
+            found, left, right = True, min(left, span[0].at), at
             others = [each for each in span if each is not entry]
-            was_there = bool(others) and others[-1].at == end.at
+            was_there = bool(others) and others[-1].at == at
             if not (was_there and trailing.enough(window, trailing.comes_to(window, others))):
-                completed.append((end.at, end.id))
+                completed.append((at, last.id))
     fired = (firing(state.between(left, right), entry.at, most, completed),) if found else ()
     return Verdict(state, fired, total=most, needed=trailing.needed(window))
 
