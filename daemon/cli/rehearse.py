@@ -153,7 +153,7 @@ def read_up_to(connection: Connection, detection: Detection, engine: Engine, unt
 
 def _next(connection: Connection, until: datetime) -> datetime | None:
     found = [at for at in (windows.next_due(connection), incidents.next_clear(connection)) if at is not None]
-    return min((at for at in found if at <= until), default=None)
+    return min((at for at in found if at < until), default=None)
 
 
 def _declare(connection: Connection, detection: Detection) -> None:

@@ -87,9 +87,10 @@ class _Pages:
         return self._found("ticket.html", seen, now=now)
 
     def incidents(self, request: Request) -> Response:
+        now = self.store.now()
         with self.store.read() as connection:
-            seen = views.incident_list(connection)
-        return self._list(request, "incidents.html", now=self.store.now(), **seen)
+            seen = views.incident_list(connection, now)
+        return self._list(request, "incidents.html", now=now, **seen)
 
     def incident(self, request: Request) -> Response:
         now = self.store.now()

@@ -15,7 +15,7 @@ from daemon.portal.words import Bar, Line, bar, in_order, line
 from daemon.report.reasons import reason
 from daemon.sla.clocks import fold
 from daemon.sla.policy import Policy
-from daemon.store import incidents, rows, tickets, windows
+from daemon.store import incidents, rows, silences, tickets, windows
 from daemon.store.schema import deliveries, events, evidence, polls, signals, warnings
 
 LONGEST_LIST = 200
@@ -123,7 +123,7 @@ def _warning(goal: str, threshold: str, at: datetime) -> Line:
     return Line(at, "Heliograph", f"warned of the {goal}, at {threshold}", tone="near")
 
 
-def incident_list(connection: Connection) -> dict[str, Any]:
+def incident_list(connection: Connection, now: datetime) -> dict[str, Any]:
     found: list[Incident] = incidents.recent(connection, LONGEST_LIST)
     query = (
         select(evidence.c.incident, func.count().label("many"))
@@ -131,7 +131,7 @@ def incident_list(connection: Connection) -> dict[str, Any]:
         .group_by(evidence.c.incident)
     )
     count = {row.incident: row.many for row in connection.execute(query)}
-    return {"incidents": found, "evidence": count}
+    return {"incidents": found, "evidence": count, "silences": silences.unfinished(connection, now)}
 
 
 def incident(connection: Connection, policy: Policy, id: str, now: datetime) -> dict[str, Any] | None:

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from daemon.store import windows
+from daemon.store import silences, windows
 from daemon.store.windows import Judgement
 from tests.portal.conftest import Browser, Office
 
@@ -145,6 +145,18 @@ def test_an_incidents_page_shows_its_runbook_and_evidence(office: Office, browse
     assert '<a href="https://sentry.example/1" rel="noreferrer">' in page
     assert "<dt>release</dt><dd>r7</dd>" in page
     assert "&#34;title&#34;: &#34;Down&#34;" in page
+
+
+def test_the_incidents_page_lists_what_is_silenced(office: Office, browser: Browser) -> None:
+    """With its owner, its reason and its end; what an owner writes is text."""
+    now = office.store.now()
+    with office.store.write() as connection:
+        silences.add(connection, {"rule": ["sentry/*"]}, "asha", SCRIPT, now, now + timedelta(hours=2), now)
+
+    page = browser.read("/incidents")
+    assert "rule sentry/*" in page
+    assert "<td>asha</td>" in page
+    assert SCRIPT not in page
 
 
 def test_an_incidents_page_tells_what_rules_did(office: Office, browser: Browser) -> None:
