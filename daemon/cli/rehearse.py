@@ -129,7 +129,8 @@ def _play(connection: Connection, detection: Detection, engine: Engine, test: Ru
         read_up_to(connection, detection, engine, min(earliest, arrival.at))
         wanted, _ = detect.sift(engine, [arrival.signal])
         detect.detect(connection, detection, engine, wanted, arrival.at)
-    read_up_to(connection, detection, engine, end + SETTLES_AFTER)
+    watched = end + SETTLES_AFTER if test.until is None else max(end, START + test.until)
+    read_up_to(connection, detection, engine, watched)
     return Observed(tuple(_observed(connection, incident) for incident in incidents.recent(connection)))
 
 
@@ -165,7 +166,7 @@ def _observed(connection: Connection, incident: Incident) -> ObservedIncident:
     owned, (page, defect) = tickets.of_incident(connection, incident.id), _owed(connection, incident)
     return ObservedIncident(
         severity=incident.severity,
-        at=incident.opened_at - START,
+        at=windows.opened_at(connection, incident.id, incident.opened_at) - START,
         title=incident.title,
         location=incident.location,
         team=incident.team,

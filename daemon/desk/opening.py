@@ -67,7 +67,7 @@ class Opening:
 
 
 Outcome: TypeAlias = Literal["opened", "reopened", "joined", "old"]
-Retell: TypeAlias = Callable[[Proof], Opening]
+Retell: TypeAlias = Callable[[Incident, Proof], Opening]
 """Says again what a signal that is evidence means: for an episode that turns out to be one of its own."""
 
 
@@ -230,18 +230,19 @@ def divide(
     else:
         incidents.change(connection, incident.id, over_at=found.at)
     for proof in found.after:
-        _tell_again(connection, terms, proof, retell, now)
+        _tell_again(connection, terms, incident, proof, retell, now)
     return True
 
 
-def _tell_again(connection: Connection, terms: Terms, proof: Proof, retell: Retell, now: datetime) -> None:
-    opening = retell(proof)
+def _tell_again(
+    connection: Connection, terms: Terms, incident: Incident, proof: Proof, retell: Retell, now: datetime
+) -> None:
     if proof.recovered:
-        over(connection, terms, opening.key, proof, None, retell, now)
+        over(connection, terms, incident.key, proof, None, retell, now)
     elif proof.fired:
-        open_or_join(connection, terms, opening, now)
-    elif (standing := incidents.standing(connection, opening.key)) is not None:
-        prolong(connection, standing, proof, opening.quiet_for)
+        open_or_join(connection, terms, retell(incident, proof), now)
+    elif (standing := incidents.standing(connection, incident.key)) is not None:
+        prolong(connection, standing, proof, incidents.quiet_for(connection, incident.id))
 
 
 def over(

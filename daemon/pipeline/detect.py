@@ -10,15 +10,15 @@ from functools import cached_property
 from sqlalchemy import Connection
 
 from daemon.desk import opening
-from daemon.model import Json, Signal
-from daemon.pipeline.open import SHADOW, Detection, opening_of
+from daemon.model import Incident, Json, Signal
+from daemon.pipeline.open import SHADOW, Detection, opening_again, opening_of
 from daemon.rules import windows as window_of
 from daemon.rules.engine import Engine, Match
 from daemon.rules.explain import explain
-from daemon.rules.model import Rule
+from daemon.rules.model import Rule, Window
 from daemon.rules.model import Sequence as Steps
 from daemon.rules.windows import LATENESS, Entry, Firing, Verdict
-from daemon.rules.windows.state import MICROSECOND, State, instant, stamp, state_of
+from daemon.rules.windows.state import MICROSECOND, State, document_of, instant, stamp, state_of
 from daemon.store import incidents, polls, signals, windows
 from daemon.store.incidents import Proof
 from daemon.store.windows import Judgement, Kept
@@ -103,7 +103,7 @@ class Detecting:
     def load(self, matches: Iterable[Match]) -> None:
         keys = dict.fromkeys((match.rule.id, match.key) for match in matches if match.rule.window is not None)
         for key, kept in windows.get(self.connection, list(keys)).items():
-            self._states[key] = state_of(kept.state)
+            self._states[key] = state_of(self._window(key[0]), kept.state)
 
     def flush(self) -> None:
         windows.put(self.connection, self._changed.values())
@@ -139,11 +139,16 @@ class Detecting:
         else:
             self._judge(match, row, "uncounted", {"why": "it came too late, twice, or weighs nothing"})
 
+    def _window(self, rule: str) -> Window:
+        window = self.engine.rules[rule].window
+        assert window is not None
+        return window
+
     def _state(self, match: Match) -> State:
         key = (match.rule.id, match.key)
         if key not in self._states:
             kept = windows.get(self.connection, [key]).get(key)
-            self._states[key] = state_of(kept.state if kept else None)
+            self._states[key] = state_of(self._window(match.rule.id), kept.state if kept else None)
         return self._states[key]
 
     def _keep(self, rule: Rule, key: str, group: Mapping[str, Json], before: State, verdict: Verdict) -> None:
@@ -153,7 +158,7 @@ class Detecting:
         if verdict.state != before:
             newest = verdict.state.entries[-1].at if verdict.state.entries else verdict.state.settled or 0
             due = None if verdict.due is None else instant(verdict.due)
-            kept = Kept(rule.id, key, verdict.state.to_json(), instant(newest), group, due)
+            kept = Kept(rule.id, key, document_of(self._window(rule.id), verdict.state), instant(newest), group, due)
             self._changed[rule.id, key] = kept
 
     def _apply(self, match: Match, signal: Signal | None, row: int, verdict: Verdict) -> None:
@@ -209,9 +214,7 @@ class Detecting:
     def _open(self, match: Match, signal: Signal | None, row: int, fired: Firing) -> None:
         proofs = self._proofs(match, signal, row, fired)
         told = opening_of(self.detection, match, signal, fired.at, fired.first_at, proofs)
-        incident, outcome = opening.open_or_join(
-            self.connection, self.detection.terms, self._held(told, match), self.now
-        )
+        incident, outcome = opening.open_or_join(self.connection, self.detection.terms, self._held(told), self.now)
         detail: dict[str, Json] = {"count": fired.total} if match.rule.window else {}
         if outcome in ("opened", "reopened") and signal is not None and not match.rule.over:
             detail["explained"] = explain(match.rule, signal).to_json()
@@ -233,10 +236,10 @@ class Detecting:
         at = signals.instants(self.connection, rests_on)
         return tuple(Proof(id, match.rule.id, at[id], match.severity) for id in rests_on)
 
-    def _held(self, told: opening.Opening, match: Match) -> opening.Opening:
-        if match.rule.stage == "shadow":
+    def _held(self, told: opening.Opening) -> opening.Opening:
+        if told.key.startswith(incidents.SHADOW):
             return replace(told, held=SHADOW)
-        return replace(told, held=self.detection.hold(self.connection, told, match, self.now))
+        return replace(told, held=self.detection.hold(self.connection, told, self.now))
 
     def _recovered(self, match: Match, row: int, at: datetime, why: str) -> None:
         proof = Proof(row, match.rule.id, at, match.severity, fired=False, recovered=True)
@@ -270,12 +273,18 @@ class Detecting:
             proof = Proof(row, rule, instant(when), match.severity, fired=False, recovered=True)
             opening.over(self.connection, self.detection.terms, match.incident, proof, None, self.retell, self.now)
 
-    def retell(self, proof: Proof) -> opening.Opening:
-        """What a signal that is evidence means, said again: an episode began with it."""
-        signal = signals.by_row(self.connection, [proof.signal])[proof.signal]
-        match = self.engine.word(proof.rule, signal)
-        match = replace(match, severity=min(match.severity, proof.severity))
-        return self._held(opening_of(self.detection, match, signal, proof.at, proof.at, (proof,)), match)
+    def retell(self, incident: Incident, proof: Proof | None) -> opening.Opening:
+        """What a signal that is evidence of an incident means, said again: an episode began with it. The incident keeps
+        its key, whatever became of its rule."""
+        proofs = () if proof is None else (proof,)
+        told = opening_again(self.connection, incident, proofs)
+        rule = self.engine.rules.get(proof.rule) if proof else None
+        if proof is not None and rule is not None and not rule.over:
+            signal = signals.by_row(self.connection, [proof.signal])[proof.signal]
+            anew = opening_of(self.detection, self.engine.word(rule.id, signal), signal, proof.at, proof.at, proofs)
+            worst = min(anew.severity, proof.severity)
+            told = replace(anew, key=incident.key, group=incident.group, severity=worst)
+        return self._held(told)
 
     def settle(self, kept: Kept) -> bool:
         """Lets a window say what has become certain. Whether it moved."""
@@ -286,7 +295,7 @@ class Detecting:
         mark = self.read_to(self.detection.watched(rule.sources))
         if mark is None or kept.due_at is None or mark <= kept.due_at:
             return False
-        before = state_of(kept.state)
+        before = state_of(rule.window, kept.state)
         verdict = window_of.settle(rule.window, before, mark)
         self._keep(rule, kept.key, kept.group, before, verdict)
         for fired in verdict.firings:

@@ -11,7 +11,6 @@ from sqlalchemy import Connection
 from daemon.desk import silences
 from daemon.desk.opening import Opening
 from daemon.model import Incident, Json
-from daemon.rules.engine import Match
 from daemon.rules.holds import Standing, Subject, holding
 from daemon.rules.policy import RulePolicy
 from daemon.store import incidents
@@ -26,9 +25,7 @@ class ByPolicy:
 
     policy: RulePolicy
 
-    def __call__(
-        self, connection: Connection, opening: Opening, match: Match, now: datetime
-    ) -> Mapping[str, Json] | None:
+    def __call__(self, connection: Connection, opening: Opening, now: datetime) -> Mapping[str, Json] | None:
         own = incidents.standing(connection, opening.key)
         held = holding(
             _subject(opening),

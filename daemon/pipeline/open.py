@@ -11,17 +11,18 @@ from sqlalchemy import Connection
 
 from daemon.desk.opening import Opening
 from daemon.desk.terms import Terms
-from daemon.model import BUILT_IN_CLIENTS, INTERNAL, Json, Signal
+from daemon.model import BUILT_IN_CLIENTS, INTERNAL, Incident, Json, Signal
 from daemon.rules.engine import Match
+from daemon.store import incidents, tickets
 from daemon.store.incidents import Proof
 
-Hold: TypeAlias = Callable[[Connection, Opening, Match, datetime], Mapping[str, Json] | None]
+Hold: TypeAlias = Callable[[Connection, Opening, datetime], Mapping[str, Json] | None]
 """Why nothing may be set going for an opening now: a silence, maintenance, an inhibition."""
 
 SHADOW: Mapping[str, Json] = {"by": "shadow", "why": "the rule runs in shadow"}
 
 
-def _nothing_holds(connection: Connection, opening: Opening, match: Match, now: datetime) -> None:
+def _nothing_holds(connection: Connection, opening: Opening, now: datetime) -> None:
     return None
 
 
@@ -57,6 +58,19 @@ def opening_of(
         class_=rule.class_, location=match.location, team=rule.team or detection.default_team,
         group=match.group, runbook=rule.runbook, origin=signal.type if signal else _type(detection, match),
         then=rule.then, quiet_for=rule.clear.quiet_for, reopen_within=rule.reopen_within,
+    )  # fmt: skip
+
+
+def opening_again(connection: Connection, incident: Incident, proofs: tuple[Proof, ...] = ()) -> Opening:
+    """What opens an incident again by what is known of itself: its rule may have changed, or be gone."""
+    hit = dict.fromkeys(ticket.client for ticket in tickets.of_incident(connection, incident.id))
+    at = proofs[0].at if proofs else incident.last_signal_at
+    return Opening(
+        key=incident.key, rule=incident.rule, title=incident.title,
+        severity=proofs[0].severity if proofs else incident.severity, at=at, began_at=min(incident.began_at, at),
+        proofs=proofs, sources=tuple(incidents.sources_of(connection, incident.id)), clients=tuple(hit) or (INTERNAL,),
+        class_=incident.class_, location=incident.location, team=incident.team, group=incident.group,
+        runbook=incident.runbook, origin=incident.origin, quiet_for=incidents.quiet_for(connection, incident.id),
     )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from daemon.pipeline.open import Detection
 from daemon.rules import windows as window_of
 from daemon.rules.engine import Engine, incident_key
 from daemon.rules.model import Absent, Rule
+from daemon.rules.windows.state import document_of
 from daemon.store import incidents, polls, windows
 from daemon.store.engine import Store
 from daemon.store.windows import Kept
@@ -69,15 +70,9 @@ def settle(connection: Connection, detection: Detection, engine: Engine, now: da
 
 def _release(connection: Connection, detecting: Detecting, incident: Incident) -> bool:
     """Sets going what was held, if nothing holds it any more."""
-    told = next(
-        (
-            detecting.retell(proof)
-            for proof in incidents.proofs(connection, incident.id, incident.episode)
-            if proof.fired and proof.rule in detecting.engine.rules
-        ),
-        None,
-    )
-    if told is None or told.held is not None:
+    proofs = incidents.proofs(connection, incident.id, incident.episode)
+    told = detecting.retell(incident, next((proof for proof in proofs if proof.fired), None))
+    if told.held is not None:
         return False
     opening.release(connection, detecting.detection.terms, incident, told, detecting.now)
     return True
@@ -98,7 +93,7 @@ def _expect(connection: Connection, rule: Rule, window: Absent, now: datetime) -
     windows.put(
         connection,
         [
-            Kept(*key, state.to_json(), now, group, now + window.length)
+            Kept(*key, document_of(window, state), now, group, now + window.length)
             for key, group in by_key.items()
             if key not in known
         ],

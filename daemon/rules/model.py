@@ -239,6 +239,8 @@ class RuleTest:
     expect: Expect
     """`nothing` is no incidents."""
     line: int = 0
+    until: timedelta | None = None
+    """How long it is watched, from its start; None: until all that is quiet has cleared."""
 
 
 @dataclass(frozen=True, slots=True)

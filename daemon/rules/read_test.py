@@ -40,9 +40,9 @@ def read_tests(reader: Reader, value: Json, source: str, kind: str) -> tuple[Rul
 
 def _test(source: str, kind: str) -> Parser:
     def parse(reader: Reader, value: Json, mark: Mark) -> RuleTest | None:
-        parsers: Mapping[str, Parser] = {"it": text, "given": several(_given(source, kind)), "expect": _expect}
-        said = reader.table(value, mark, parsers, "a test", "it", "given", "expect")
-        return RuleTest(**said, line=mark.line) if len(said) == len(parsers) else None
+        parsers = TEST | {"given": several(_given(source, kind))}
+        said = reader.table(value, mark, parsers, "a test", *_NEEDED)
+        return RuleTest(**said, line=mark.line) if all(key in said for key in _NEEDED) else None
 
     return parse
 
@@ -100,6 +100,10 @@ def _length(reader: Reader, value: Json, mark: Mark) -> timedelta:
 def _due(reader: Reader, value: Json, mark: Mark) -> dict[str, timedelta]:
     return reader.table(value, mark, dict.fromkeys(GOALS, duration), "'due'")
 
+
+_NEEDED = ("it", "given", "expect")
+TEST: dict[str, Parser] = {"it": text, "given": several(text), "expect": _expect, "until": duration}
+"""A test's keys; what `given` takes follows the rule's own source."""
 
 GIVEN: Mapping[str, Parser] = {
     "signal": _signal,

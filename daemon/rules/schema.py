@@ -77,7 +77,7 @@ def _tables() -> dict[str, Shape]:
         "step": {"anyOf": [words.TEXT, step]},
         "raise": _table(words.RAISE, "to", "match"),
         "clear": {**_table(words.CLEAR), "minProperties": 1},
-        "test": _table(words.TEST, *words.TEST),
+        "test": _table(words.TEST, "it", "given", "expect"),
         "given": _table(words.GIVEN, "signal"),
         "expect": _table(words.EXPECT),
     }

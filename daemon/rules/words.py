@@ -139,6 +139,7 @@ TEST: Mapping[str, Word] = {
     "it": Word("What holds, as the end of a sentence.", TEXT),
     "given": Word("What is played.", several(ref("given"))),
     "expect": Word("What must come of it: nothing, or a map.", {"anyOf": [{"const": "nothing"}, ref("expect")]}),
+    "until": Word("How long it is watched, from its start; default: until all that is quiet has cleared.", DURATION),
 }
 
 GIVEN: Mapping[str, Word] = {

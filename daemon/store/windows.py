@@ -101,6 +101,15 @@ def judged(connection: Connection, key: str, limit: int = 500) -> list[Judgement
     return [Judgement(**each) for each in reversed(found)]
 
 
+def opened_at(connection: Connection, incident: str, otherwise: datetime) -> datetime:
+    """When an incident opened for the first time: that of its first episode."""
+    first = select(func.min(judgements.c.recorded_at)).where(
+        judgements.c.incident == incident, judgements.c.outcome.in_(("opened", "held", "shadow"))
+    )
+    at: datetime | None = connection.execute(first).scalar_one()
+    return at or otherwise
+
+
 def signal_ids(connection: Connection, wanted: Sequence[int]) -> dict[int, tuple[str, str]]:
     """Source and id of kept signals, by their rows' numbers."""
     found: dict[int, tuple[str, str]] = {}

@@ -21,7 +21,7 @@ from daemon.rules.model import Clear, Rule
 from daemon.rules.policy import Inhibition, Problem, RulePolicy, Selector
 from daemon.rules.resolve import resolve
 from daemon.store import windows
-from tests.pipeline.doubles import MINUTE, NOON, SECOND, World, recovered, rule, signal, world_at
+from tests.pipeline.doubles import HOUR, MINUTE, NOON, SECOND, World, recovered, rule, signal, world_at
 from tests.rules.names import NAMES
 
 
@@ -267,3 +267,17 @@ def test_every_outcome_has_its_words(world: World) -> None:
     assert "not enough, with 1 where 2 are needed" in [reason(one) for one in judged]
     (opened,) = [one for one in judged if one.outcome == "opened"]
     assert explained(opened.detail["explained"]).holds
+
+
+def test_an_incident_whose_rule_is_gone_lives_on(world: World) -> None:
+    """It keeps its key, is cleared by quiet, and what came after the quiet is its next episode."""
+    world.rules = [rule("clear: {quiet_for: 10m}\nreopen_within: 30d\n")]
+    world.hear(signal("a"), signal("b", 30 * MINUTE), watermark=NOON)
+    world.until(NOON + 2 * HOUR)
+    world.rules = [rule("stage: shadow\n")]
+    world.rules = [replace(world.rules[0], id="other")]
+    world.hear(watermark=NOON + 2 * HOUR)
+    world.settle()
+
+    assert [(2, [(1, "a"), (2, "b")])] == [(number, proofs) for _, number, proofs in told(world)]
+    assert "open" != world.incidents()[0].state

@@ -30,7 +30,7 @@ from daemon.rules.model import Sequence as Steps
 from daemon.rules.paths import parse_path
 from daemon.rules.windows import Entry, Firing, advance, begin, settle
 from daemon.rules.windows.run import MOST_KEPT
-from daemon.rules.windows.state import State, stamp, state_of
+from daemon.rules.windows.state import State, document_of, stamp, state_of
 
 NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -53,7 +53,7 @@ def play(
     state, firings, recovered = begun or State(), list[Firing](), list[datetime]()
     for entry in entries:
         verdict = advance(window, state, entry)
-        state = state_of(json.loads(json.dumps(verdict.state.to_json())))
+        state = state_of(window, json.loads(json.dumps(document_of(window, verdict.state))))
         firings += verdict.firings
         recovered += [when for when, _ in verdict.recovered]
     if read_to is not None:
@@ -255,7 +255,7 @@ def outcome(window: Window, entries: Sequence[Entry], lateness: int, rng: random
         verdict = advance(window, state, entry)
         firings += verdict.firings
         over |= set(verdict.recovered)
-        state = state_of(json.loads(json.dumps(verdict.state.to_json())))
+        state = state_of(window, json.loads(json.dumps(document_of(window, verdict.state))))
         still = min((later.at for later in arriving[place + 1 :]), default=entry.at)
         verdict = settle(window, state, NOON + timedelta(microseconds=still - 1 - stamp(NOON)))
         firings += verdict.firings
@@ -278,3 +278,13 @@ def test_the_order_of_arrival_changes_nothing(data: st.DataObject) -> None:
     rng = random.Random(data.draw(st.integers(0, 1000)))
 
     assert outcome(window, entries, 0, random.Random(0)) == outcome(window, entries, 30, rng)
+
+
+def test_a_window_that_looks_at_something_else_begins_anew() -> None:
+    """What it remembered is no answer to what it now asks; a new bound changes nothing."""
+    seen = advance(FirstSeen(PATH, 20 * MINUTE, MINUTE), State(), heard((0, "a"))[0]).state
+    document = document_of(FirstSeen(PATH, 20 * MINUTE, MINUTE), seen)
+
+    assert seen == state_of(FirstSeen(PATH, 90 * MINUTE, MINUTE), document)
+    assert State() == state_of(FirstSeen(parse_path("y"), 20 * MINUTE, MINUTE), document)
+    assert State() == state_of(Spike(2, MINUTE, 5 * MINUTE, 1), document)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Sequence as Several
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from operator import attrgetter
 from typing import Any, NamedTuple
 
 from daemon.model import Json, Severity
+from daemon.rules.model import Aggregate, Change, Distinct, FirstSeen, Sequence, Window
 
 LATENESS = timedelta(hours=1)
 """How much later than the newest one a signal may have happened before it is too late to count."""
@@ -55,7 +56,7 @@ class State:
     """When the first signal of all happened."""
     memory: dict[str, Any] = field(default_factory=dict)
 
-    def between(self, first: int, last: int) -> Sequence[Entry]:
+    def between(self, first: int, last: int) -> Several[Entry]:
         """Both ends counted."""
         left = bisect_left(self.entries, first, key=_AT)
         return self.entries[left : bisect_right(self.entries, last, lo=left, key=_AT)]
@@ -64,12 +65,33 @@ class State:
         return [[list(entry) for entry in self.entries], self.settled, self.since, self.memory]
 
 
-def state_of(document: Json) -> State:
-    """What `to_json` wrote; None is a group never heard of."""
-    if document is None:
+def document_of(window: Window, state: State) -> Json:
+    """The state as the store keeps it, with what it is the state of."""
+    return {"of": _signature(window), "state": state.to_json()}
+
+
+def state_of(window: Window, document: Json) -> State:
+    """What `document_of` wrote. None is a group never heard of; what a rule's window was before it came to look at
+    something else is forgotten."""
+    if document is None or document["of"] != _signature(window):
         return State()
+    return from_json(document["state"])
+
+
+def from_json(document: Json) -> State:
     entries, settled, since, memory = document
     return State(tuple(Entry(*entry) for entry in entries), settled, since, dict(memory))
+
+
+def _signature(window: Window) -> str:
+    """What the values of the entries are."""
+    match window:
+        case Aggregate(path=path) | Distinct(path=path) | FirstSeen(path=path) | Change(path=path):
+            return f"{type(window).__name__} {path}"
+        case Sequence(steps=steps):
+            return " ".join(["Sequence", *(f"{'not ' if step.negated else ''}{step.rule}" for step in steps)])
+        case _:
+            return type(window).__name__
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +132,7 @@ class Verdict:
         return self.counted or bool(self.firings)
 
 
-def firing(span: Sequence[Entry], at: int, total: float, completed: Sequence[tuple[int, int | None]] = ()) -> Firing:
+def firing(span: Several[Entry], at: int, total: float, completed: Several[tuple[int, int | None]] = ()) -> Firing:
     return Firing(
         at=instant(at),
         ids=tuple(dict.fromkeys(entry.id for entry in span)),

@@ -45,7 +45,8 @@ def _windows() -> None:
 def _counted(state: str) -> str:
     """What a count of signals was, as windows of all kinds are written since."""
     entries = [[at, int(id), severity, weight] for at, id, weight, severity in json.loads(state)]
-    return json.dumps([entries, None, entries[0][0] if entries else None, {}], separators=(",", ":"))
+    counted: list[Any] = [entries, None, entries[0][0] if entries else None, {}]
+    return json.dumps({"of": "Count", "state": counted}, separators=(",", ":"))
 
 
 def _judgements() -> None:
