@@ -14,7 +14,7 @@ _numbers = itertools.count(1)
 
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[str]:
-    """The URI of a server that ends with the run. Its folder is not pytest's, of which a fourth run deletes the first."""
+    """The URI of a server that ends with the run, in a folder that no other run of pytest tidies away."""
     with tempfile.TemporaryDirectory(prefix="postgresql-") as folder:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("XDG_RUNTIME_DIR", folder)  # the package reads it at import, and warns of its absence
