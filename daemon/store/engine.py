@@ -13,6 +13,7 @@ import os
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
@@ -128,11 +129,17 @@ class Store:
 def insert_new(connection: Connection, table: Table, replace: tuple[str, ...] = ()) -> Insert:
     """An INSERT that leaves alone a row whose key is taken, or writes the columns of `replace` in it; `rowcount` tells
     whether it was new."""
-    dialect = sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+    return _insert_new(connection.dialect.name, table, replace)
+
+
+@cache
+def _insert_new(dialect: str, table: Table, replace: tuple[str, ...]) -> Insert:
+    """Made once: building a statement costs more than running it."""
+    new = sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
     if replace:
-        taken = {name: dialect.excluded[name] for name in replace}
-        return dialect.on_conflict_do_update(index_elements=list(table.primary_key), set_=taken).inline()
-    return dialect.on_conflict_do_nothing().inline().execution_options(preserve_rowcount=True)
+        taken = {name: new.excluded[name] for name in replace}
+        return new.on_conflict_do_update(index_elements=list(table.primary_key), set_=taken).inline()
+    return new.on_conflict_do_nothing().inline().execution_options(preserve_rowcount=True)
 
 
 def _begin(connection: Connection) -> None:

@@ -7,12 +7,24 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, func, insert, select, update
 
 from daemon.model import Incident, IncidentState, Severity
 from daemon.store import rows
 from daemon.store.engine import insert_new
 from daemon.store.schema import evidence, incidents, tickets
+
+_NEXT_CLEAR = select(func.min(incidents.c.clear_at)).where(incidents.c.state == IncidentState.OPEN.value)
+_LATEST = (
+    select(incidents)
+    .where(incidents.c.key == bindparam("asked"))
+    .order_by(incidents.c.state == IncidentState.ENDED.value, incidents.c.ended_at.desc())
+    .limit(1)
+)
+_STANDING = select(incidents).where(
+    incidents.c.key == bindparam("asked"), incidents.c.state != IncidentState.ENDED.value
+)
+_ROW_OF = select(incidents).where(incidents.c.id == bindparam("asked"))
 
 SHADOW = "shadow:"
 """Begins the key of what a rule in shadow would have opened."""
@@ -37,18 +49,13 @@ def get(connection: Connection, id: str) -> Incident | None:
 
 def standing(connection: Connection, key: str) -> Incident | None:
     """The one incident of `key` that has not ended."""
-    row = connection.execute(
-        select(incidents).where(incidents.c.key == key, incidents.c.state != IncidentState.ENDED.value)
-    ).one_or_none()
+    row = connection.execute(_STANDING, {"asked": key}).one_or_none()
     return None if row is None else rows.incident(row)
 
 
 def latest(connection: Connection, key: str) -> Incident | None:
     """The one of `key` that has not ended, else the one that ended last."""
-    ended = incidents.c.state == IncidentState.ENDED.value
-    row = connection.execute(
-        select(incidents).where(incidents.c.key == key).order_by(ended, incidents.c.ended_at.desc()).limit(1)
-    ).one_or_none()
+    row = connection.execute(_LATEST, {"asked": key}).one_or_none()
     return None if row is None else rows.incident(row)
 
 
@@ -122,7 +129,7 @@ def quiet_for(connection: Connection, id: str) -> timedelta | None:
 
 def row_of(connection: Connection, id: str) -> Row[Any]:
     """What the store alone knows of an incident: `clear_at`, `quiet_seconds`, `before_at`, `over_at`."""
-    return connection.execute(select(incidents).where(incidents.c.id == id)).one()
+    return connection.execute(_ROW_OF, {"asked": id}).one()
 
 
 def held(connection: Connection) -> list[Incident]:
@@ -169,8 +176,7 @@ def quiet(connection: Connection, watermarks: Mapping[str, datetime | None]) -> 
 
 def next_clear(connection: Connection) -> datetime | None:
     """When, in event time, the first open incident will have been quiet for long enough."""
-    is_open = incidents.c.state == IncidentState.OPEN.value
-    at: datetime | None = connection.execute(select(func.min(incidents.c.clear_at)).where(is_open)).scalar_one()
+    at: datetime | None = connection.execute(_NEXT_CLEAR).scalar_one()
     return at
 
 

@@ -13,6 +13,7 @@ from daemon.store.engine import insert_new
 from daemon.store.schema import judgements, signals, windows
 
 _MOST_AT_ONCE = 400
+_NEXT_DUE = select(func.min(windows.c.due_at))
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ def due(connection: Connection, watermark: datetime) -> list[Kept]:
 
 def next_due(connection: Connection) -> datetime | None:
     """When the first of them will."""
-    at: datetime | None = connection.execute(select(func.min(windows.c.due_at))).scalar_one()
+    at: datetime | None = connection.execute(_NEXT_DUE).scalar_one()
     return at
 
 
