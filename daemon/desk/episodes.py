@@ -26,7 +26,8 @@ def end(proofs: Sequence[Proof], quiet_for: timedelta | None, read_to: datetime 
     A gap of `quiet_for` ends it once the sources are read past the gap (`read_to`; None: they are not): until then
     something may still come that bridges it.
     """
-    for place, proof in enumerate(proofs):
+    for place in range(_first_fired(proofs), len(proofs)):
+        proof = proofs[place]
         if proof.recovered:
             return End(proof.at, True, tuple(proofs[place + 1 :]))
         over_at = None if quiet_for is None else proof.at + quiet_for
@@ -40,9 +41,15 @@ def clears_at(proofs: Sequence[Proof], quiet_for: timedelta | None) -> datetime 
     """When the first run of evidence without a gap will have been quiet for long enough."""
     if quiet_for is None or not proofs:
         return None
-    end: datetime = proofs[0].at
-    for proof in proofs:
+    begun = proofs[_first_fired(proofs) :]
+    end: datetime = begun[0].at
+    for proof in begun:
         if proof.at > end + quiet_for:
             break
         end = proof.at
     return end + quiet_for
+
+
+def _first_fired(proofs: Sequence[Proof]) -> int:
+    """Where the trouble begins: what stands before it was not enough, and gaps there are no quiet."""
+    return next((place for place, proof in enumerate(proofs) if proof.fired), 0)

@@ -229,12 +229,13 @@ class Detecting:
             self._was_over(match, fired.at)
 
     def _proofs(self, match: Match, signal: Signal | None, row: int, fired: Firing) -> tuple[Proof, ...]:
-        """Every signal that the firing rests on."""
+        """Every signal that the firing rests on; those by which it came to have enough have fired."""
         if fired.ids == (row,) and signal is not None:
             return (Proof(row, match.rule.id, signal.at, match.severity),)
         rests_on = [id for id in fired.ids if id > 0]
         at = signals.instants(self.connection, rests_on)
-        return tuple(Proof(id, match.rule.id, at[id], match.severity) for id in rests_on)
+        enough = {by for _, by in fired.completed}
+        return tuple(Proof(id, match.rule.id, at[id], match.severity, fired=id in enough) for id in rests_on)
 
     def _held(self, told: opening.Opening) -> opening.Opening:
         if told.key.startswith(incidents.SHADOW):

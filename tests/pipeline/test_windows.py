@@ -281,3 +281,16 @@ def test_an_incident_whose_rule_is_gone_lives_on(world: World) -> None:
 
     assert [(2, [(1, "a"), (2, "b")])] == [(number, proofs) for _, number, proofs in told(world)]
     assert "open" != world.incidents()[0].state
+
+
+@pytest.mark.parametrize("apart", [(0, 30, 60), (60, 0, 30), (30, 60, 0)])
+def test_a_window_longer_than_the_quiet_is_one_trouble(world: World, apart: tuple[int, ...]) -> None:
+    """The gaps between the signals that it takes to fire are no quiet: there was no incident yet."""
+    world.rules = [rule("window: {count: 3, within: 2h}\nclear: {quiet_for: 10m}\n")]
+    world.hear(*(signal(f"s{minute}", minute * MINUTE) for minute in apart), watermark=NOON)
+    world.until(NOON + 3 * HOUR)
+    world.hear(watermark=NOON + 3 * HOUR)
+    world.settle()
+
+    assert [(1, [(1, "s0"), (1, "s30"), (1, "s60")])] == [(number, proofs) for _, number, proofs in told(world)]
+    assert NOON + 70 * MINUTE == world.rows("incidents")[0]["over_at"]
