@@ -29,6 +29,11 @@ INTERNAL = "internal"
 UNASSIGNED = "unassigned"
 BUILT_IN_CLIENTS = (INTERNAL, UNASSIGNED)
 
+SHADOW_KEY = "shadow:"
+"""Begins the key of what a rule in shadow would have opened."""
+PROBLEM_KEY = "problem:"
+"""Begins the key of an incident that several rules share."""
+
 
 class Polarity(StrEnum):
     """Whether a signal says that something broke, that it recovered, or neither."""

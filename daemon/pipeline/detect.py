@@ -10,7 +10,7 @@ from functools import cached_property
 from sqlalchemy import Connection
 
 from daemon.desk import opening
-from daemon.model import Incident, Json, Signal
+from daemon.model import SHADOW_KEY, Incident, Json, Signal
 from daemon.pipeline.open import SHADOW, Detection, opening_again, opening_of
 from daemon.rules import windows as window_of
 from daemon.rules.engine import Engine, Match
@@ -238,7 +238,7 @@ class Detecting:
         return tuple(Proof(id, match.rule.id, at[id], match.severity, fired=id in enough) for id in rests_on)
 
     def _held(self, told: opening.Opening) -> opening.Opening:
-        if told.key.startswith(incidents.SHADOW):
+        if told.key.startswith(SHADOW_KEY):
             return replace(told, held=SHADOW)
         return replace(told, held=self.detection.hold(self.connection, told, self.now))
 

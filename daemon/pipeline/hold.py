@@ -10,13 +10,10 @@ from sqlalchemy import Connection
 
 from daemon.desk import silences
 from daemon.desk.opening import Opening
-from daemon.model import Incident, Json
+from daemon.model import PROBLEM_KEY, Incident, Json
 from daemon.rules.holds import Standing, Subject, holding
 from daemon.rules.policy import RulePolicy
 from daemon.store import incidents
-
-PROBLEM = "problem:"
-"""Begins the key of an incident that a problem owns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +44,7 @@ def _standing(connection: Connection) -> Iterator[Standing]:
 
 def _subject(what: Opening | Incident) -> Subject:
     """As selectors name it."""
-    problem = what.key.removeprefix(PROBLEM).split(" ")[0] if what.key.startswith(PROBLEM) else ""
+    problem = what.key.removeprefix(PROBLEM_KEY).split(" ")[0] if what.key.startswith(PROBLEM_KEY) else ""
     fields = {
         "rule": what.rule, "problem": problem, "source": what.origin, "class": what.class_, "team": what.team,
         "location": what.location, "severity": str(what.severity),

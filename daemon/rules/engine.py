@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from daemon.model import INTERNAL, UNASSIGNED, Json, Polarity, Severity, Signal
+from daemon.model import INTERNAL, PROBLEM_KEY, SHADOW_KEY, UNASSIGNED, Json, Polarity, Severity, Signal
 from daemon.rules.compile import Program
 from daemon.rules.conditions import All, Condition, Holds, Not, as_number, compile_condition
 from daemon.rules.model import (
@@ -53,11 +53,11 @@ class Match:
         """The key of its incident: the rule's problem, or itself, with the parts that tell incidents apart. What a
         rule in shadow would open is told apart from what it opens once it is live."""
         rule = self.rule
-        shadow = "" if rule.stage == "live" else "shadow:"
+        shadow = "" if rule.stage == "live" else SHADOW_KEY
         if rule.key is None and not rule.problem:
             return shadow + self.key
         parts = self.group if rule.key is None else {part: self.group.get(part) for part in rule.key}
-        return shadow + incident_key(f"problem:{rule.problem}" if rule.problem else rule.id, parts)
+        return shadow + incident_key(f"{PROBLEM_KEY}{rule.problem}" if rule.problem else rule.id, parts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,7 @@ RULE: Mapping[str, Word] = {
     ),
     "reopen_within": Word("How long after it ended the same incident opens again, as its next episode.", DURATION),
     "then": Word("Roles, in place of what the severity and the class set going.", several(ref("role"))),
-    "stage": Word("shadow: the rule is evaluated, and opens nothing.", {"enum": ["live", "shadow"]}),
+    "stage": Word("shadow: what it would have opened is recorded, and nothing is sent.", {"enum": ["live", "shadow"]}),
     "silent": Word("A building block for other rules: it opens nothing.", FLAG),
     "runbook": Word("What whoever is woken should do.", TEXT),
     "false_positives": Word("What looks like it and is harmless.", several(TEXT)),

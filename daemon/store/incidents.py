@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, func, insert, select, update
 
-from daemon.model import Incident, IncidentState, Severity
+from daemon.model import SHADOW_KEY, Incident, IncidentState, Severity
 from daemon.store import rows
 from daemon.store.engine import insert_new
 from daemon.store.schema import evidence, incidents, tickets
@@ -26,12 +26,9 @@ _STANDING = select(incidents).where(
 )
 _ROW_OF = select(incidents).where(incidents.c.id == bindparam("asked"))
 
-SHADOW = "shadow:"
-"""Begins the key of what a rule in shadow would have opened."""
-
 
 def not_in_shadow() -> ColumnElement[bool]:
-    return ~incidents.c.key.startswith(SHADOW)
+    return ~incidents.c.key.startswith(SHADOW_KEY)
 
 
 def add(connection: Connection, values: Mapping[str, Any]) -> None:
@@ -148,12 +145,6 @@ def all_open(connection: Connection) -> list[Incident]:
     return [rows.incident(row) for row in rows_]
 
 
-def has_evidence(connection: Connection, rule: str, signal: int) -> bool:
-    """Whether some incident of `rule` rests on this signal."""
-    found = select(evidence.c.incident).where(evidence.c.signal == signal, evidence.c.rule == rule).limit(1)
-    return connection.execute(found).first() is not None
-
-
 def quiet(connection: Connection, watermarks: Mapping[str, datetime | None]) -> list[tuple[Incident, datetime]]:
     """Open incidents whose quiet time has passed in event time on every source that they watch, and when it did.
 
@@ -191,7 +182,7 @@ def all_finished(connection: Connection, id: str) -> bool:
 def recent(connection: Connection, limit: int = 200, *, shadow: bool = False) -> list[Incident]:
     """Those that have not ended first, newest first; with `shadow` those that rules in shadow would have opened."""
     ended = incidents.c.state == IncidentState.ENDED.value
-    which = incidents.c.key.startswith(SHADOW) if shadow else not_in_shadow()
+    which = incidents.c.key.startswith(SHADOW_KEY) if shadow else not_in_shadow()
     found = connection.execute(
         select(incidents).where(which).order_by(ended, incidents.c.opened_at.desc()).limit(limit)
     )

@@ -127,10 +127,6 @@ class Verdict:
     dropped: int = 0
     """Signals or values forgotten because a cap bit; for a metric."""
 
-    @property
-    def changed(self) -> bool:
-        return self.counted or bool(self.firings)
-
 
 def firing(span: Several[Entry], at: int, total: float, completed: Several[tuple[int, int | None]] = ()) -> Firing:
     return Firing(
