@@ -7,6 +7,7 @@ import random
 import sys
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from daemon.errors import ConfigError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = parser().parse_args(arguments)
+    words = sys.argv[1:] if arguments is None else arguments
+    options = parser(words[0] if words else "").parse_args(words)
     command = import_module(f"daemon.cli.{options.module}")
     try:
         code: int = getattr(command, options.function)(options)
@@ -28,7 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return code
 
 
-def parser() -> argparse.ArgumentParser:
+def parser(asked: str | None = None) -> argparse.ArgumentParser:
+    """Of everything; or, where it is known which command is `asked` for, without the depths of the others."""
     top = argparse.ArgumentParser(
         prog="heliograph",
         description="Watches Sentry, Datadog and AWS; opens tickets with SLA clocks; pages; files defects.",
@@ -39,8 +42,8 @@ def parser() -> argparse.ArgumentParser:
     _check(commands)
     _demo(commands)
     _rules(commands)
-    _ticket(commands)
-    _incident(commands)
+    for noun in ("ticket", "incident"):
+        _desk(commands, noun, orders=asked in (None, noun))
     _why(commands)
     _silence(commands)
     return top
@@ -185,12 +188,28 @@ def _why(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command.add_argument("--json", action="store_true", help="for machines")
 
 
-def _ticket(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    _on(commands, "ticket", ("acknowledge", "reply", "resolve", "close"))
+def _desk(commands: argparse._SubParsersAction[argparse.ArgumentParser], noun: str, orders: bool) -> None:
+    """What can be ordered is read from the desk, which takes a moment: only where it is asked for."""
+    group = commands.add_parser(noun, help=f"list {noun}s, or act on one")
+    if not orders:
+        return
+    verbs = group.add_subparsers(required=True, metavar="COMMAND")
+    listing = _with_config(_add(verbs, "list", "desk", f"list_{noun}s", f"list {noun}s, open ones first"))
+    listing.add_argument("--json", action="store_true", help="for machines")
+    if noun == "incident":
+        listing.add_argument("--shadow", action="store_true", help="what rules in shadow would have opened")
+    else:
+        show = _with_config(_add(verbs, "show", "ticket", "show_ticket", "show a ticket: clocks and log"))
+        show.add_argument("ticket", type=int, metavar="TICKET")
+        show.add_argument("--json", action="store_true", help="for machines")
+    add = partial(_order, verbs)
+    import_module("daemon.cli.orders").add_orders(add, noun)
 
 
-def _incident(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    _on(commands, "incident", ("reply", "resolve"))
+def _order(
+    verbs: argparse._SubParsersAction[argparse.ArgumentParser], verb: str, said: str, example: str
+) -> argparse.ArgumentParser:
+    return _with_config(_add(verbs, verb, "desk", "act", said, example))
 
 
 def _silence(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -214,27 +233,6 @@ def _silence(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         command.add_argument("--json", action="store_true", help="for machines")
     for command in (add, end):
         command.add_argument("--as", dest="actor", metavar="NAME", help="whose it is; default: this user")
-
-
-def _on(commands: argparse._SubParsersAction[argparse.ArgumentParser], noun: str, verbs: tuple[str, ...]) -> None:
-    group = commands.add_parser(noun, help=f"list {noun}s, or act on one")
-    verbs_of = group.add_subparsers(required=True, metavar="COMMAND")
-    listing = _with_config(_add(verbs_of, "list", "desk", f"list_{noun}s", f"list {noun}s, open ones first"))
-    listing.add_argument("--json", action="store_true", help="for machines")
-    if noun == "incident":
-        listing.add_argument("--shadow", action="store_true", help="what rules in shadow would have opened")
-    for verb in verbs:
-        command = _with_config(_add(verbs_of, verb, "desk", "act", f"{verb} a {noun}" + _FOR_ALL.get((noun, verb), "")))
-        command.set_defaults(noun=noun, verb=verb)
-        command.add_argument("subject", metavar=noun.upper())
-        command.add_argument("--as", dest="actor", metavar="NAME", help="who does it; default: this user")
-        if verb in ("reply", "resolve"):
-            command.add_argument("text", help="what the client is told")
-        if (noun, verb) == ("ticket", "reply"):
-            command.add_argument("--internal", action="store_true", help="a note among ourselves")
-
-
-_FOR_ALL = {("incident", "reply"): ": on every ticket of it", ("incident", "resolve"): ": every ticket of it"}
 
 
 if __name__ == "__main__":

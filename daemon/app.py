@@ -30,6 +30,7 @@ from daemon.collector import Collector
 from daemon.config import load as configuration
 from daemon.config.schema import ActionEntry, Config, SourceEntry
 from daemon.contract import Action, Example, Feed, Pushed, Recording, Settings, Source
+from daemon.desk.staff import Person, Site, Staff, Team
 from daemon.desk.terms import TICKET, Terms
 from daemon.errors import ConfigError, Problem
 from daemon.log import Once
@@ -231,7 +232,19 @@ def terms(config: Config, chance: random.Random) -> Terms:
         roles=frozenset(role for role, entry in config.actions.items() if entry.enabled),
         random=chance,
         portal=config.portal.url.rstrip("/"),
+        staff=staff(config),
     )
+
+
+def staff(config: Config) -> Staff:
+    calendars = config.policy.calendars
+    people = {
+        name: Person(name, one.email, one.pagerduty_user or "", calendars[one.hours] if one.hours else None)
+        for name, one in config.people.items()
+    }
+    sites = {name: Site(name, calendars[one.calendar], one.shift_lead or "") for name, one in config.sites.items()}
+    teams = {name: Team(name, one.lead or "", one.sites) for name, one in config.teams.items()}
+    return Staff(people, sites, teams, config.chain)
 
 
 @dataclass

@@ -18,8 +18,8 @@ Cursor: TypeAlias = Json
 """Where a source stopped reading. Opaque: only the integration that made it reads it."""
 
 Severity: TypeAlias = int
-Goal: TypeAlias = Literal["response", "resolution", "update"]
-GOALS: tuple[Goal, ...] = ("response", "resolution", "update")
+Goal: TypeAlias = Literal["response", "resolution", "update", "rca"]
+GOALS: tuple[Goal, ...] = ("response", "resolution", "update", "rca")
 
 Verb: TypeAlias = Literal["open", "update", "close"]
 Role: TypeAlias = str
@@ -118,6 +118,33 @@ class TicketState(StrEnum):
     CANCELLED = "cancelled"
 
 
+class Workaround(StrEnum):
+    """A way for the client to go on working while the fix is made."""
+
+    NONE = "none"
+    PROPOSED = "proposed"
+    ACCEPTED = "accepted"
+    """By the client. Allows the severity to be lowered, and forces nothing."""
+    REJECTED = "rejected"
+
+
+class Fix(StrEnum):
+    """How the code fix that a ticket waits for comes."""
+
+    QUICK = "quick_fix"
+    """Installed by itself, for severity 1, and for 2 where no work-around is accepted."""
+    MINOR_RELEASE = "minor_release"
+    """Ships with the next release."""
+
+
+class Rca(StrEnum):
+    """The report on the root cause, which the client may ask for."""
+
+    NONE = "none"
+    REQUESTED = "requested"
+    SHARED = "shared"
+
+
 FINISHED = frozenset({TicketState.RESOLVED, TicketState.CLOSED, TicketState.CANCELLED})
 """Ticket states in which nothing more is owed but the client's own word."""
 
@@ -139,6 +166,21 @@ class Ticket:
     opened_at: datetime
     version: int = 1
     """Grows with each event; the compare-and-set of a change."""
+    assignee: str = ""
+    """One of `people`; empty until somebody takes it."""
+    team: str = ""
+    site: str = ""
+    reporter: str = ""
+    """Who asked for it, where a person did."""
+    workaround: Workaround = Workaround.NONE
+    fix: Fix | None = None
+    """What it waits for, or waited for last."""
+    informed: bool = False
+    """Whether the client was told that the quick fix comes: without it none is deployed."""
+    rca: Rca = Rca.NONE
+    resolved_at: datetime | None = None
+    """The last time. From there on a client may reject what was delivered, for so long as the contract says."""
+    merged_into: int | None = None
 
 
 class EventKind(StrEnum):
@@ -150,22 +192,41 @@ class EventKind(StrEnum):
     """body: text, public (bool), human (bool), by ("rep" | "client")."""
     ACKNOWLEDGED = "acknowledged"
     """The page was acknowledged. body: via."""
+    ASSIGNED = "assigned"
+    """body: those of assignee, team, site that change."""
+    LOOPED_IN = "looped_in"
+    """A team is asked to help. body: team, text."""
     STATE = "state"
-    """body: to, and kind (`quick_fix` | `minor_release`) with `awaiting_fix`."""
+    """body: to; with `awaiting_fix` kind (`quick_fix` | `minor_release`) and release; with `awaiting_client` what
+    (`information` | `acceptance` | `slot`)."""
     SEVERITY = "severity"
     """body: to, reason."""
     WORKAROUND = "workaround"
+    """body: to (`proposed` | `accepted` | `rejected`), kind (`interim` | `permanent`), text."""
     DEFECT = "defect"
-    """A defect was filed. body: key, url, due."""
+    """A defect was filed, or named. body: key, url, due."""
+    INFORMED = "informed"
+    """The client knows that a quick fix comes."""
+    DEPLOYED = "deployed"
+    """The fix is installed. body: release."""
     RESOLVED = "resolved"
     REOPENED = "reopened"
+    """body: reason."""
     CLOSED = "closed"
     CANCELLED = "cancelled"
+    """body: reason (`duplicate` | `false_alarm` | `withdrawn`), text; into, where it was merged."""
     RECOVERED = "recovered"
     """The incident cleared. Stops nothing by itself."""
-    WARNED = "warned"
-    BREACHED = "breached"
+    EXCUSED = "excused"
+    """A breach is taken out of the client's report. body: goal, cycle, reason, approver."""
+    RCA = "rca"
+    """body: to (`requested` | `shared`), text, url."""
+    LESSON = "lesson"
+    """body: text."""
+    ACTION = "action"
+    """An action item. body: item, and text, owner, due (a date) of a new one, or done."""
     LINKED = "linked"
+    """body: ticket, as (`relates` | `duplicate_of` | `duplicated_by` | `follows` | `followed_by`)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,12 @@ import getpass
 import json
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import quote
 
+from pydantic import ValidationError
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError, ProgrammingError
 
@@ -21,14 +23,18 @@ from daemon import app
 from daemon.cli.show import plain, show
 from daemon.cli.where import config_file
 from daemon.clock import SystemClock
-from daemon.desk.commands import Refused
+from daemon.desk import orders
+from daemon.desk.desk import Refused
 from daemon.errors import ConfigError, Problem
 from daemon.model import Incident, Json, Ticket
 from daemon.portal.client import NotRunning, Rejected, call
-from daemon.portal.local import ON_INCIDENT, ON_TICKET, Said
+from daemon.portal.local import ticket_said
 from daemon.secret import Secret
 from daemon.store import incidents, tickets
 from daemon.store.engine import Store
+
+_LISTED = ("id", "client", "severity", "state", "title", "assignee", "opened_at", "incident")
+_ALIASES = {"class_": "class"}
 
 
 def list_tickets(options: argparse.Namespace) -> int:
@@ -50,42 +56,60 @@ def list_incidents(options: argparse.Namespace) -> int:
 def act(options: argparse.Namespace) -> int:
     """0 if it was done, 1 if it was refused; the reason goes to stderr."""
     setup = setup_of(options)
-    said: dict[str, Json] = {"actor": options.actor or getpass.getuser()}
-    if "text" in options:
-        said["text"] = options.text
-    if getattr(options, "internal", False):
-        said["public"] = False
+    said = {_ALIASES.get(name, name): value for name, value in vars(options).items() if name in options.fields}
+    said["actor"] = options.actor or getpass.getuser()
     try:
         changed = perform(setup, options.noun, options.verb, options.subject, said)
     except (Rejected, Refused) as reason:
         print(reason, file=sys.stderr)
         return 1
+    if options.json:
+        print(json.dumps(changed, indent=2))
+        return 0
     for one in changed:
         print(plain(f"ticket {one['id']} of {one['client']} is {one['state']}: {one['title']}"))
     return 0
 
 
 def perform(setup: app.Setup, noun: str, verb: str, subject: str, said: dict[str, Json]) -> list[dict[str, Any]]:
-    """The tickets that it changed. Raises Rejected or Refused, with a reason for a person; or ConfigError."""
+    """The tickets that it changed. Raises Rejected or Refused, with a reason for a person; or ConfigError.
+
+    `subject` is a ticket's number or an incident's id; empty where a ticket is opened.
+    """
     try:
         token = Secret(setup.token_file.read_text())
-        answer: Any = call(setup.socket, token, f"/{noun}s/{subject}/{verb}", said)
+        path = f"/{noun}s/{quote(subject, safe='')}/{verb}" if subject else f"/{noun}s"
+        answer: Any = call(setup.socket, token, path, said)
     except (NotRunning, OSError):
-        return [_changed(one) for one in _directly(setup, noun, verb, subject, Said.model_validate(said))]
+        return [ticket_said(one) for one in _directly(setup, noun, verb, subject, json.dumps(said))]
     return list(answer["tickets"])
 
 
-def _directly(setup: app.Setup, noun: str, verb: str, subject: str, said: Said) -> list[Ticket]:
+def _directly(setup: app.Setup, noun: str, verb: str, subject: str, said: str) -> list[Ticket]:
+    order = _order(noun, verb, subject, said)
     with store_of(setup) as store:
         store.hold()
         store.migrate()
         now = store.now()
         with store.write() as connection:
-            if noun == "incident":
-                return ON_INCIDENT[verb](connection, setup.terms, subject, said, now)
-            if not subject.isdecimal():
-                raise Refused(f"'{subject}' is no ticket's number")
-            return [ON_TICKET[verb](connection, setup.terms, int(subject), said, now)]
+            desk = order.desk(connection, setup.terms, now)
+            if isinstance(order, orders.OnIncident):
+                return order.carry_out(desk, subject)
+            if isinstance(order, orders.OnTicket):
+                return [order.carry_out(desk, int(subject))]
+            assert isinstance(order, orders.Open)
+            return [order.carry_out(desk)]
+
+
+def _order(noun: str, verb: str, subject: str, said: str) -> orders.Order:
+    """Raises Refused if it cannot be understood."""
+    if noun == "ticket" and subject and not subject.isdecimal():
+        raise Refused(f"'{subject}' is no ticket's number")
+    table: Mapping[str, type[orders.Order]] = orders.ON_INCIDENT if noun == "incident" else orders.ON_TICKET
+    try:
+        return (table[verb] if subject else orders.Open).model_validate_json(said)
+    except ValidationError as error:
+        raise Refused(orders.complaint(error)) from None
 
 
 def setup_of(options: argparse.Namespace) -> app.Setup:
@@ -112,11 +136,8 @@ def _ticket(connection: Connection, one: Ticket) -> dict[str, Json]:
         goal: clock.deadline.isoformat() if clock.deadline else None
         for goal, clock in clocks.items()
     }  # fmt: skip
-    return {**_changed(one), "opened_at": one.opened_at.isoformat(), "incident": one.incident, "due": due}
-
-
-def _changed(one: Ticket) -> dict[str, Any]:
-    return {"id": one.id, "client": one.client, "severity": one.severity, "state": one.state.value, "title": one.title}
+    said = ticket_said(one)
+    return {name: said[name] for name in _LISTED} | {"due": due}
 
 
 def _incident(one: Incident) -> dict[str, Json]:

@@ -19,7 +19,7 @@ from daemon.cli.desk import setup_of, store_of
 from daemon.cli.show import plain, show
 from daemon.contract import parse_duration
 from daemon.desk import silences as desk
-from daemon.desk.commands import Refused
+from daemon.desk.desk import Refused
 from daemon.portal.client import NotRunning, Rejected, call
 from daemon.portal.local import silence_said
 from daemon.rules.policy import GROUP

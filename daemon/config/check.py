@@ -7,15 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from daemon.config.reading import Reading
 from daemon.config.schema import Config
 from daemon.desk.owed import WARNING
+from daemon.desk.staff import POSTS
 from daemon.desk.terms import TICKET
 from daemon.marked_yaml import Mark, MarkedList, MarkedMap, mark_of
 from daemon.rules.model import Names
-
-ASSIGNEE, CHAIN = "assignee", "chain"
-SHIFT_LEAD = "shift_lead"
-POSTS = frozenset({ASSIGNEE, SHIFT_LEAD, CHAIN})
-"""Whom a warning may name beside people and the posts of `chain`: the ticket's own person, the lead of the site that
-is open, and all of the chain."""
 
 
 def references(reading: Reading, config: Config, parts: Mapping[str, MarkedMap]) -> None:

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import Connection
 
 from daemon.desk import owed
+from daemon.desk.life import after
 from daemon.desk.terms import Terms
-from daemon.model import Clock, Event, EventKind, Incident, Json, Threshold, Ticket, TicketState
+from daemon.model import Clock, Event, EventKind, Incident, Json, Threshold, Ticket
 from daemon.sla import clocks as sla
 from daemon.store import incidents, tickets
-
-_STATE_AFTER = {
-    EventKind.OPENED: TicketState.NEW,
-    EventKind.RESOLVED: TicketState.RESOLVED,
-    EventKind.REOPENED: TicketState.IN_PROGRESS,
-    EventKind.CLOSED: TicketState.CLOSED,
-    EventKind.CANCELLED: TicketState.CANCELLED,
-}
 
 
 def record(
@@ -40,30 +32,10 @@ def record(
     event = Event(ticket.id, ticket.version + 1, kind, effective_at or now, now, actor, body or {}, source_id)
     if not tickets.append(connection, event):
         raise RuntimeError(f"ticket {ticket.id} changed under this transaction")
-    after = replace(
-        ticket, version=event.sequence, state=_state_after(ticket, event), severity=_severity_after(ticket, event)
-    )
-    tickets.change(connection, ticket.id, version=after.version, state=after.state.value, severity=after.severity)
-    settle(connection, terms, after, now)
-    return after
-
-
-def _state_after(ticket: Ticket, event: Event) -> TicketState:
-    if event.kind is EventKind.STATE:
-        return TicketState(event.body["to"])
-    answered = event.kind is EventKind.ACKNOWLEDGED or (event.kind is EventKind.MESSAGE and is_answer(event.body))
-    if answered and ticket.state is TicketState.NEW:
-        return TicketState.IN_PROGRESS
-    return _STATE_AFTER.get(event.kind, ticket.state)
-
-
-def _severity_after(ticket: Ticket, event: Event) -> int:
-    return int(event.body["to"]) if event.kind is EventKind.SEVERITY else ticket.severity
-
-
-def is_answer(body: object) -> bool:
-    """Whether a message is a person's public word to the client."""
-    return isinstance(body, dict) and bool(body.get("public")) and bool(body.get("human")) and body.get("by") == "rep"
+    changed = after(ticket, event)
+    tickets.save(connection, changed)
+    settle(connection, terms, changed, now)
+    return changed
 
 
 def settle(connection: Connection, terms: Terms, ticket: Ticket, now: datetime) -> int:

@@ -76,7 +76,7 @@ def open_or_join(connection: Connection, terms: Terms, opening: Opening, now: da
     standing = incidents.standing(connection, opening.key) or _reopenable(connection, opening)
     outcome: Outcome = "joined"
     if standing is None:
-        incident, outcome = _new(connection, terms, opening, now), "opened"
+        incident, outcome = begin(connection, terms, opening, now), "opened"
     elif _is_old_news(connection, standing, opening):
         _link(connection, standing, opening.proofs)
         return standing, "old"
@@ -160,7 +160,8 @@ def _is_old_news(connection: Connection, incident: Incident, opening: Opening) -
     return over_at is not None and opening.at <= over_at
 
 
-def _new(connection: Connection, terms: Terms, opening: Opening, now: datetime) -> Incident:
+def begin(connection: Connection, terms: Terms, opening: Opening, now: datetime) -> Incident:
+    """A new incident, without any of what it sets going."""
     id = "".join(terms.random.choice(_ID_ALPHABET) for _ in range(_ID_LENGTH))
     incident = Incident(
         id=id, key=opening.key, rule=opening.rule, title=opening.title, severity=opening.severity,
@@ -319,23 +320,29 @@ def _raise(connection: Connection, terms: Terms, incident: Incident, ticket: Tic
 
 
 def open_ticket(
-    connection: Connection, terms: Terms, incident: Incident, client: str, actor: str, now: datetime
-) -> Ticket:
-    """Opens this client's ticket; its clocks run by the contract that is in force now."""
-    contract = terms.policy.contract_for(client, now)
+    connection: Connection, terms: Terms, incident: Incident, client: str, actor: str, now: datetime, *,
+    reported_at: datetime | None = None, body: Mapping[str, Json] | None = None, request: str | None = None,
+) -> Ticket:  # fmt: skip
+    """Opens this client's ticket. Its clocks run by the contract that was in force when it was reported; what a rule
+    saw is reported now. It is given to its team, at the site that owns the queue or will next."""
+    contract = terms.policy.contract_for(client, reported_at or now)
+    duty = terms.staff.duty(now, incident.team)
     values = {
         "incident": incident.id, "client": client, "episode": incident.episode, "severity": incident.severity,
         "state": TicketState.NEW.value, "title": incident.title, "origin": incident.origin,
-        "contract": contract.version, "opened_at": now,
+        "contract": contract.version, "opened_at": reported_at or now, "request": request,
     }  # fmt: skip
     number = tickets.add(connection, **values)
     ticket = None if number is None else tickets.get(connection, number)
     if ticket is None:
         raise RuntimeError(f"incident {incident.id} has a ticket of {client} for this episode already")
-    start = incident.began_at if contract.start == "began" else now
+    start = reported_at or (incident.began_at if contract.start == "began" else now)
     return ledger.record(
         connection, terms, ticket, EventKind.OPENED, now, actor=actor, effective_at=min(start, now),
-        body={"severity": ticket.severity, "title": ticket.title, "origin": ticket.origin},
+        body={
+            "severity": ticket.severity, "title": ticket.title, "origin": ticket.origin, "team": incident.team,
+            "site": duty.owner or duty.next_owner or "", **(body or {}),
+        },
     )  # fmt: skip
 
 

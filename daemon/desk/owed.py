@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection
 
+from daemon.desk.staff import Person
 from daemon.desk.terms import Terms
-from daemon.model import Clock, Delivery, Incident, Role, Threshold, Ticket
+from daemon.model import Clock, Delivery, Incident, Json, Role, Threshold, Ticket
 from daemon.store import deliveries, incidents, tickets
 
 PAGE: Role = "page"
 DEFECT: Role = "defect"
 WARNING: Role = "warning"
+NOTICE: Role = "notice"
+"""What nobody has to be woken for: a team is asked to help, a site hands over."""
 
 
 def page_key(incident: Incident) -> str:
@@ -79,10 +83,32 @@ def warn(connection: Connection, terms: Terms, incident: Incident, ticket: Ticke
             "goal": clock.goal,
             "threshold": threshold.name,
             "notify": list(threshold.notify),
+            "to": addressed(terms.staff.told(threshold.notify, now, ticket.assignee, ticket.team)),
             "due": _text(clock.deadline),
             "url": f"{terms.portal}/tickets/{ticket.id}",
         }
         deliveries.owe(connection, Delivery(role, "open", key, 1, body), incident.id, ticket.severity, now, ticket.id)
+
+
+def notice(connection: Connection, terms: Terms, incident: Incident, ticket: Ticket, key: str, title: str, text: str,
+           told: Sequence[Person], now: datetime) -> None:  # fmt: skip
+    """Owes people a word that can wait for them to look. Nothing, where no action `notice` is on."""
+    if NOTICE not in terms.roles:
+        return
+    body = describe(terms, incident) | {
+        "title": title,
+        "summary": text,
+        "ticket": ticket.id,
+        "client": ticket.client,
+        "to": addressed(told),
+        "url": f"{terms.portal}/tickets/{ticket.id}",
+    }
+    deliveries.owe(connection, Delivery(NOTICE, "open", key, 1, body), incident.id, ticket.severity, now, ticket.id)
+
+
+def addressed(people: Iterable[Person]) -> list[dict[str, Json]]:
+    """People, as a body names them: an action picks what it can reach them by."""
+    return [{"name": one.name, "email": one.email, "pagerduty_user": one.pagerduty_user} for one in people]
 
 
 def _warning_title(ticket: Ticket, clock: Clock, threshold: Threshold) -> str:

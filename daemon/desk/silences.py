@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from daemon.desk.commands import Refused
+from daemon.desk.desk import Refused
 from daemon.rules.holds import Silence
 from daemon.rules.policy import Selector
 from daemon.rules.selectors import unknown_field

@@ -6,6 +6,7 @@ import random
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from daemon.desk.staff import Staff
 from daemon.model import Role, Severity
 from daemon.sla.policy import Policy
 
@@ -26,7 +27,7 @@ class Terms:
     """For the ids of incidents."""
     portal: str = ""
     """Where a person finds our pages, with no slash at the end."""
-    teams: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    staff: Staff = field(default_factory=Staff)
 
     def set_going(self, severity: Severity, class_: str, own: tuple[Role, ...] | None) -> tuple[Role, ...]:
         """The roles that an incident calls for, in order; a rule's own `then` replaces both."""

@@ -15,6 +15,8 @@ from sqlalchemy import Connection
 
 from daemon.contract import Action, Findable
 from daemon.desk import commands, owed
+from daemon.desk.desk import Desk
+from daemon.desk.opening import NOBODY
 from daemon.desk.terms import Terms
 from daemon.errors import Ambiguous, Failure, Permanent, Temporary
 from daemon.log import Once
@@ -96,7 +98,8 @@ class Send:
             finished = deliveries.finish(connection, claimed, self.holder, "done", now, receipt=receipt)
             if finished and self.role == owed.DEFECT and claimed.delivery.verb == "open":
                 defect = {"key": receipt.id, "url": receipt.url, "due": claimed.delivery.body.get("due")}
-                commands.defect_filed(connection, self.terms(), claimed.incident, defect, now)
+                desk = Desk(connection, self.terms(), NOBODY, now, request=f"defect-{receipt.id}")
+                commands.defect_filed(desk, claimed.incident, defect)
         self.once.recovered(log, self.role, "%s goes out again", self.role)
 
     def _failed(self, claimed: Claimed, failure: Failure) -> None:

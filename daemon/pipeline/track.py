@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from daemon.contract import Facts, Feed
 from daemon.desk import commands
+from daemon.desk.desk import Desk
 from daemon.desk.terms import Terms
 from daemon.errors import Failure
 from daemon.metrics import Metrics
@@ -68,16 +69,14 @@ class Track:
         incident = deliveries.incident_of(connection, self.role, fact.key)
         if incident is None:
             return
-        actor = f"person:{fact.actor or self.role}"
+        desk = Desk(connection, self.terms(), f"person:{fact.actor or self.role}", now, fact.at, fact.id)
         taken = fact.kind is FactKind.ACKNOWLEDGED or (
-            fact.kind is FactKind.RESOLVED and commands.is_open(connection, incident)
+            fact.kind is FactKind.RESOLVED and commands.is_open(desk, incident)
         )
         if taken:
-            commands.page_acknowledged(
-                connection, self.terms(), incident, actor, fact.at, fact.id, fact.kind.value, now
-            )
+            commands.page_acknowledged(desk, incident, fact.kind.value)
         elif fact.kind is FactKind.NOTED:
-            commands.note(connection, self.terms(), incident, actor, fact.text, fact.at, fact.id, now)
+            commands.note(desk, incident, fact.text)
 
     def _failed(self, connection: Connection, failure: Failure, now: datetime) -> None:
         self.metrics.request_failed(self.role, "feed", failure.reason)

@@ -1,7 +1,10 @@
 """The local API: how a command of `heliograph` that writes reaches the running daemon, over a unix socket.
 
-POST /tickets/7/acknowledge | reply | resolve | close        POST /incidents/k3x…/reply | resolve
-{"actor": "asha", "text": "We are on it.", "public": true}   → {"tickets": [{"id": 7, "state": "in_progress", …}]}
+POST /tickets {"actor": "asha", "client": "acme", "severity": 2, "title": "Carts are empty"}
+POST /tickets/7/reply {"actor": "asha", "text": "We are on it."}     → {"tickets": [{"id": 7, …}]}
+POST /incidents/k3x…/resolve {"actor": "asha", "text": "It is back."}
+
+The commands and what each takes are those of `daemon/desk/orders.py`.
 
 POST /silences {"actor": "asha", "hold": {"rule": ["sentry/*"]}, "reason": "racks move", "seconds": 7200}
 POST /silences/3/end {"actor": "asha"}                       → {"silence": {"id": 3, "owner": "asha", …}}
@@ -12,11 +15,10 @@ from __future__ import annotations
 import hmac
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Annotated, Any, TypeAlias, TypeVar
+from datetime import timedelta
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from sqlalchemy import Connection
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -25,8 +27,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from daemon.desk import commands, silences
-from daemon.desk.commands import Refused
+from daemon.desk import orders, silences
+from daemon.desk.desk import Refused
 from daemon.desk.terms import Terms
 from daemon.model import Ticket
 from daemon.portal.headers import Strict, body_of
@@ -40,7 +42,7 @@ _SECONDS = 10**9
 """More than any silence may last: a longer one would not be a length of time at all."""
 
 T = TypeVar("T")
-Body = TypeVar("Body", bound="By")
+Body = TypeVar("Body", bound=BaseModel)
 
 
 Short = Annotated[str, Field(min_length=1, max_length=500)]
@@ -62,35 +64,10 @@ class ToSilence(By):
     seconds: int
 
 
-class Said(By):
-    """What a person says with a command."""
-
-    text: Annotated[str, Field(max_length=50_000)] = ""
-    public: bool = True
-
-    @property
-    def person(self) -> str:
-        return f"person:{self.actor}"
-
-
-OnTicket: TypeAlias = Callable[[Connection, Terms, int, Said, datetime], Ticket]
-OnIncident: TypeAlias = Callable[[Connection, Terms, str, Said, datetime], list[Ticket]]
-
-ON_TICKET: Mapping[str, OnTicket] = {
-    "acknowledge": lambda c, t, n, said, now: commands.acknowledge(c, t, n, said.person, now),
-    "reply": lambda c, t, n, said, now: commands.reply(c, t, n, said.person, said.text, now, public=said.public),
-    "resolve": lambda c, t, n, said, now: commands.resolve(c, t, n, said.person, said.text, now),
-    "close": lambda c, t, n, said, now: commands.close(c, t, n, said.person, now),
-}
-ON_INCIDENT: Mapping[str, OnIncident] = {
-    "reply": lambda c, t, i, said, now: commands.reply_to_all(c, t, i, said.person, said.text, now),
-    "resolve": lambda c, t, i, said, now: commands.resolve_all(c, t, i, said.person, said.text, now),
-}
-
-
 def local(store: Store, terms: Callable[[], Terms], token: Secret) -> ASGIApp:
     desk = _Desk(store, terms, token)
     routes = [
+        Route("/tickets", desk.open, methods=["POST"]),
         Route("/tickets/{number:int}/{verb}", desk.on_ticket, methods=["POST"]),
         Route("/incidents/{id}/{verb}", desk.on_incident, methods=["POST"]),
         Route("/silences", desk.silence, methods=["POST"]),
@@ -105,31 +82,41 @@ class _Desk:
     terms: Callable[[], Terms]
     token: Secret
 
+    async def open(self, request: Request) -> Response:
+        order = await self._said(request, orders.Open)
+
+        def act() -> list[Ticket]:
+            now = self.store.now()
+            with self.store.write() as connection:
+                return [order.carry_out(order.desk(connection, self.terms(), now))]
+
+        return _tickets(await run_in_threadpool(act))
+
     async def on_ticket(self, request: Request) -> Response:
-        said = await self._said(request, Said)
+        self._let_in(request)
+        order = await self._said(request, _known(orders.ON_TICKET, request))
         number: int = request.path_params["number"]
-        command = _known(ON_TICKET, request)
 
         def act() -> list[Ticket]:
             now = self.store.now()
             with self.store.write() as connection:
                 if tickets.get(connection, number) is None:
                     raise HTTPException(404, f"there is no ticket {number}")
-                return [command(connection, self.terms(), number, said, now)]
+                return [order.carry_out(order.desk(connection, self.terms(), now), number)]
 
         return _tickets(await run_in_threadpool(act))
 
     async def on_incident(self, request: Request) -> Response:
-        said = await self._said(request, Said)
+        self._let_in(request)
+        order = await self._said(request, _known(orders.ON_INCIDENT, request))
         id: str = request.path_params["id"]
-        command = _known(ON_INCIDENT, request)
 
         def act() -> list[Ticket]:
             now = self.store.now()
             with self.store.write() as connection:
                 if incidents.get(connection, id) is None:
                     raise HTTPException(404, f"there is no incident {id}")
-                return command(connection, self.terms(), id, said, now)
+                return order.carry_out(order.desk(connection, self.terms(), now), id)
 
         return _tickets(await run_in_threadpool(act))
 
@@ -154,17 +141,18 @@ class _Desk:
 
         return JSONResponse({"silence": silence_said(await run_in_threadpool(act))})
 
-    async def _said(self, request: Request, body: type[Body]) -> Body:
+    def _let_in(self, request: Request) -> None:
         """Who does not know the token is told nothing, and has nothing read."""
         given = request.headers.get("authorization", "").encode()
         if not hmac.compare_digest(given, f"Bearer {self.token.reveal()}".encode()):
             raise HTTPException(401, "the token is wrong")
+
+    async def _said(self, request: Request, body: type[Body]) -> Body:
+        self._let_in(request)
         try:
             return body.model_validate_json(await body_of(request, _LARGEST))
         except ValidationError as error:
-            first = error.errors(include_input=False, include_url=False)[0]
-            place = ".".join(map(str, first["loc"]))
-            raise HTTPException(422, f"{place}: {first['msg']}" if place else first["msg"]) from None
+            raise HTTPException(422, orders.complaint(error)) from None
 
 
 def silence_said(kept: Kept) -> dict[str, Any]:
@@ -184,11 +172,17 @@ def _known(table: Mapping[str, T], request: Request) -> T:
 
 
 def _tickets(changed: list[Ticket]) -> Response:
-    rows = [
-        {"id": one.id, "client": one.client, "severity": one.severity, "state": one.state, "title": one.title}
-        for one in changed
-    ]
-    return JSONResponse({"tickets": rows})
+    return JSONResponse({"tickets": [ticket_said(one) for one in changed]})
+
+
+def ticket_said(one: Ticket) -> dict[str, Any]:
+    """A ticket as JSON."""
+    return {
+        "id": one.id, "client": one.client, "severity": one.severity, "state": one.state.value, "title": one.title,
+        "incident": one.incident, "assignee": one.assignee, "team": one.team, "site": one.site,
+        "workaround": one.workaround.value, "fix": one.fix and one.fix.value, "rca": one.rca.value,
+        "merged_into": one.merged_into, "opened_at": one.opened_at.isoformat(),
+    }  # fmt: skip
 
 
 def _error(request: Request, error: Exception) -> Response:

@@ -145,21 +145,19 @@ class Line:
 
 
 _TITLES = {
-    EventKind.WORKAROUND: "gave a work-around",
     EventKind.RESOLVED: "resolved it",
     EventKind.REOPENED: "opened it again",
     EventKind.CLOSED: "closed it",
-    EventKind.CANCELLED: "cancelled it",
     EventKind.RECOVERED: "saw it recover",
-    EventKind.LINKED: "linked it",
+    EventKind.INFORMED: "told the client that the quick fix comes",
+    EventKind.DEPLOYED: "installed the fix",
+    EventKind.LESSON: "learnt",
 }
 _TONES: dict[EventKind, Tone] = {
     EventKind.RESOLVED: "good",
     EventKind.CLOSED: "good",
     EventKind.RECOVERED: "good",
-    EventKind.BREACHED: "late",
     EventKind.REOPENED: "near",
-    EventKind.WARNED: "near",
 }
 
 
@@ -180,11 +178,14 @@ def _title(event: Event) -> str:
 
 
 def _message(body: Mapping[str, Json]) -> str:
+    if body.get("by") == "client":
+        return "wrote to us"
     return "wrote to the client" if body.get("public") else "noted"
 
 
 def _moved(body: Mapping[str, Json]) -> str:
-    return f"set it to {str(body.get('to')).replace('_', ' ')}"
+    why = body.get("kind") or body.get("what")
+    return f"set it to {body.get('to')}{f' ({why})' if why else ''}".replace("_", " ")
 
 
 def _defect(body: Mapping[str, Json]) -> str:
@@ -205,6 +206,33 @@ def _acknowledged(body: Mapping[str, Json]) -> str:
     return page.get(str(body.get("via")), "acknowledged it")
 
 
+def _assigned(body: Mapping[str, Json]) -> str:
+    given = [f"{part} {body[part]}" for part in ("team", "site") if body.get(part)]
+    return f"gave it to {' and '.join([str(body['assignee'])] * bool(body.get('assignee')) + given) or 'nobody'}"
+
+
+def _workaround(body: Mapping[str, Json]) -> str:
+    kind = f"{body['kind']} " if body.get("kind") else "the "
+    return f"{body.get('to')} {'an ' if kind == 'interim ' else 'a ' if kind == 'permanent ' else ''}{kind}work-around"
+
+
+def _cancelled(body: Mapping[str, Json]) -> str:
+    if body.get("into"):
+        return f"merged it into ticket {body['into']}"
+    return f"cancelled it: {str(body.get('reason', '')).replace('_', ' ')}".removesuffix(": ")
+
+
+def _action(body: Mapping[str, Json]) -> str:
+    if body.get("done"):
+        return f"did action item {body.get('item')}"
+    return f"planned action item {body.get('item')} for {body.get('owner')} by {body.get('due')}"
+
+
+_RELATED = {
+    "duplicate_of": "repeats ticket", "duplicated_by": "is repeated by ticket", "follows": "follows ticket",
+    "followed_by": "is followed by ticket", "relates": "relates to ticket",
+}  # fmt: skip
+
 _DETAILED: dict[EventKind, Callable[[Mapping[str, Json]], str]] = {
     EventKind.OPENED: lambda body: f"opened it with severity {body.get('severity')}",
     EventKind.MESSAGE: _message,
@@ -212,6 +240,14 @@ _DETAILED: dict[EventKind, Callable[[Mapping[str, Json]], str]] = {
     EventKind.STATE: _moved,
     EventKind.DEFECT: _defect,
     EventKind.ACKNOWLEDGED: _acknowledged,
+    EventKind.ASSIGNED: _assigned,
+    EventKind.LOOPED_IN: lambda body: f"asked {body.get('team')} to help",
+    EventKind.WORKAROUND: _workaround,
+    EventKind.CANCELLED: _cancelled,
+    EventKind.EXCUSED: lambda body: f"excused the breach of {body.get('goal')}, approved by {body.get('approver')}",
+    EventKind.RCA: lambda body: f"{body.get('to')} the report on the root cause",
+    EventKind.ACTION: _action,
+    EventKind.LINKED: lambda body: f"linked it: it {_RELATED[body.get('as', 'relates')]} {body.get('ticket')}",
 }
 
 

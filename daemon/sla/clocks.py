@@ -3,6 +3,7 @@
     response    from the opening; stopped by a person's first public word (or a counted acknowledgement)
     resolution  from the opening; paused while waiting for the client; stopped, provisionally, by resolving
     update      from the first response; each public word of ours begins the next cycle
+    rca         from the request for a report on the root cause until it is shared, whatever the ticket's state
 
 Events count in the order of their instants. At one instant: what stops, what pauses, the severity, what resumes; after
 that the clock is left as the last of them by sequence has it. An event that is recorded late is folded in where it
@@ -17,7 +18,7 @@ from datetime import datetime
 from enum import IntEnum
 from itertools import groupby
 
-from daemon.model import GOALS, Clock, ClockState, Event, EventKind, Goal, Severity, Threshold, TicketState
+from daemon.model import GOALS, Clock, ClockState, Event, EventKind, Goal, Rca, Severity, Threshold, TicketState
 from daemon.sla.calendar import instant, seconds
 from daemon.sla.cycle import Cycle
 from daemon.sla.promise import Alarm, Contract
@@ -40,6 +41,8 @@ class _Effect(IntEnum):
     BOARDED = 8
     """The fix waits for the next minor release."""
     REOPENED = 9
+    REPORT_ASKED = 10
+    REPORT_SHARED = 11
 
 
 _MOVES = frozenset({_Effect.FINISHED, _Effect.CANCELLED, _Effect.WAITING, _Effect.RESUMED, _Effect.BOARDED,
@@ -115,6 +118,8 @@ def _effects(event: Event, *, acknowledgement_counts: bool) -> list[_Effect]:
         if to is TicketState.AWAITING_FIX and event.body.get("kind") == "minor_release":
             return [_Effect.BOARDED]
         return [_STATES.get(to, _Effect.RESUMED)]
+    if event.kind is EventKind.RCA:
+        return [_Effect.REPORT_SHARED if event.body["to"] == Rca.SHARED else _Effect.REPORT_ASKED]
     return [_KINDS[event.kind]] if event.kind in _KINDS else []
 
 
@@ -132,11 +137,15 @@ class _Kept:
 
     def open(self, at: int, severity: Severity) -> None:
         self.severity = severity
-        if self.goal != "update":
+        if self.goal in ("response", "resolution"):
             self._begin(at)
 
     def apply(self, effect: _Effect, event: Event, at: int) -> None:
-        if effect is _Effect.SEVERITY:
+        if self.goal == "rca":
+            self._on_report(effect, event, at)
+        elif effect in (_Effect.REPORT_ASKED, _Effect.REPORT_SHARED):
+            return
+        elif effect is _Effect.SEVERITY:
             self._change(int(event.body["to"]), at)
         elif effect in (_Effect.ANSWERED, _Effect.TAKEN):
             self._answered(at, taken=effect is _Effect.TAKEN)
@@ -144,6 +153,16 @@ class _Kept:
             self._reopen(at)
         else:
             self._move(effect, at)
+
+    def _on_report(self, effect: _Effect, event: Event, at: int) -> None:
+        if effect is _Effect.SEVERITY:
+            self._change(int(event.body["to"]), at)
+        elif effect is _Effect.REPORT_ASKED and self._live is None:
+            self._begin(at)
+        elif self._live is not None and effect is _Effect.REPORT_SHARED:
+            self._live.stop(at)
+        elif self._live is not None and effect is _Effect.CANCELLED:
+            self._live.cancel(at)
 
     @property
     def _live(self) -> Cycle | None:

@@ -31,6 +31,7 @@ _ROW_KEYS: dict[Goal, tuple[str, ...]] = {
     "response": ("target", "business_days", "by", "calendar"),
     "resolution": ("target", "business_days", "by", "calendar", "pausable", "code_fix"),
     "update": ("every", "calendar"),
+    "rca": ("target", "business_days", "by", "calendar"),
 }
 _PERCENT = re.compile(r"([0-9]{1,3})%")
 _LONGEST_REOPEN = 365

@@ -10,12 +10,15 @@ from daemon.model import (
     Delivery,
     Event,
     EventKind,
+    Fix,
     Incident,
     IncidentState,
     Polarity,
+    Rca,
     Signal,
     Ticket,
     TicketState,
+    Workaround,
 )
 
 
@@ -44,6 +47,9 @@ def ticket(row: Row[tuple[object, ...]]) -> Ticket:
     return Ticket(
         id=r["id"], incident=r["incident"], client=r["client"], severity=r["severity"], state=TicketState(r["state"]),
         title=r["title"], origin=r["origin"], contract=r["contract"], opened_at=r["opened_at"], version=r["version"],
+        assignee=r["assignee"], team=r["team"], site=r["site"], reporter=r["reporter"],
+        workaround=Workaround(r["workaround"]), fix=Fix(r["fix"]) if r["fix"] else None, informed=r["informed"],
+        rca=Rca(r["rca"]), resolved_at=r["resolved_at"], merged_into=r["merged_into"],
     )  # fmt: skip
 
 

@@ -233,10 +233,24 @@ tickets = Table(
     Column("contract", Text, nullable=False),
     Column("opened_at", Instant, nullable=False),
     Column("version", Integer, nullable=False),
+    Column("assignee", Text, nullable=False, server_default=text("''")),
+    Column("team", Text, nullable=False, server_default=text("''")),
+    Column("site", Text, nullable=False, server_default=text("''")),
+    Column("reporter", Text, nullable=False, server_default=text("''")),
+    Column("workaround", Text, nullable=False, server_default="none"),
+    Column("fix", Text),
+    Column("informed", Boolean, nullable=False, server_default=text("false")),
+    Column("rca", Text, nullable=False, server_default="none"),
+    Column("resolved_at", Instant),
+    Column("merged_into", BigInteger),
+    Column("request", Text),
     UniqueConstraint("incident", "client", "episode"),
     Index(None, "state", "client"),
+    Index("uq_tickets_request", "request", unique=True),
     sqlite_autoincrement=True,
 )
+"""All but its incident, client, contract and opening is a cache of its log. `request` is the idempotency key of a
+person's opening it."""
 
 events = Table(
     "events",
@@ -286,8 +300,32 @@ decisions = Table(
     Column("at", Instant, nullable=False),
     Column("recorded_at", Instant, nullable=False),
 )
-"""What was counted (`decision`, `breach`) and what was taken back (`decision_withdrawn`, `breach_withdrawn`).
-Never trimmed, so no counter falls."""
+"""What was counted (`decision`, `breach`), what was taken back (`decision_withdrawn`, `breach_withdrawn`), and which
+breaches are excused (`excused`). Never trimmed, so no counter falls."""
+
+links = Table(
+    "links",
+    metadata,
+    Column("ticket", BigInteger, ForeignKey("tickets.id"), primary_key=True),
+    Column("other", BigInteger, ForeignKey("tickets.id"), primary_key=True),
+    Column("as", Text, nullable=False),
+    Index(None, "other"),
+)
+"""Each link stands twice, once from either end."""
+
+action_items = Table(
+    "action_items",
+    metadata,
+    Column("id", _Row, primary_key=True, autoincrement=True),
+    Column("ticket", BigInteger, ForeignKey("tickets.id"), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("due", Text, nullable=False),
+    Column("done_at", Instant),
+    Index(None, "ticket"),
+    sqlite_autoincrement=True,
+)
+"""What is to be done so that it does not happen again. `due` is a date, 2026-12-31."""
 
 warnings = Table(
     "warnings",

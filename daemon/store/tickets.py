@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from daemon.model import FINISHED, Clock, Event, Goal, Ticket, TicketState
+from daemon.model import FINISHED, Clock, Event, EventKind, Goal, Ticket, TicketState
 from daemon.store import rows
 from daemon.store.engine import insert_new
-from daemon.store.schema import clocks, decisions, events, tickets, warnings
+from daemon.store.schema import action_items, clocks, decisions, events, links, tickets, warnings
+
+
+@dataclass(frozen=True, slots=True)
+class ActionItem:
+    id: int
+    text: str
+    owner: str
+    due: str
+    """A date, 2026-12-31."""
+    done_at: datetime | None
 
 
 def add(connection: Connection, **values: Any) -> int | None:
@@ -29,6 +39,15 @@ def get(connection: Connection, id: int) -> Ticket | None:
 
 def change(connection: Connection, id: int, **values: Any) -> None:
     connection.execute(update(tickets).where(tickets.c.id == id).values(**values))
+
+
+_CACHED = ("severity", "state", "version", "assignee", "team", "site", "reporter", "workaround", "fix", "informed",
+           "rca", "resolved_at", "merged_into")  # fmt: skip
+
+
+def save(connection: Connection, ticket: Ticket) -> None:
+    """What its log has made of it."""
+    change(connection, ticket.id, **{name: getattr(ticket, name) for name in _CACHED})
 
 
 def severity_set_by_person(connection: Connection, id: int) -> bool:
@@ -67,6 +86,25 @@ def append(connection: Connection, event: Event) -> bool:
 def has_event(connection: Connection, ticket: int, source_id: str) -> bool:
     found = select(events.c.sequence).where(events.c.ticket == ticket, events.c.source_id == source_id)
     return connection.execute(found).first() is not None
+
+
+def last_of(connection: Connection, ticket: int, kinds: Iterable[EventKind]) -> datetime | None:
+    """When the last event of these kinds happened."""
+    found = select(func.max(events.c.effective_at)).where(events.c.ticket == ticket, events.c.kind.in_(list(kinds)))
+    latest: datetime | None = connection.execute(found).scalar_one()
+    return latest
+
+
+def of_request(connection: Connection, request: str) -> Ticket | None:
+    """The one that was opened under this idempotency key."""
+    row = connection.execute(select(tickets).where(tickets.c.request == request)).one_or_none()
+    return None if row is None else rows.ticket(row)
+
+
+def link(connection: Connection, ticket: int, other: int, how: str) -> bool:
+    """False if the two are linked so already."""
+    added = insert_new(connection, links).values({"ticket": ticket, "other": other, "as": how})
+    return connection.execute(added).rowcount == 1
 
 
 def log(connection: Connection, ticket: int) -> list[Event]:
@@ -132,6 +170,40 @@ def decide(connection: Connection, ticket: Ticket, clock: Clock, kind: str, at: 
         ).rowcount
         == 1
     )  # fmt: skip
+
+
+def excuse(connection: Connection, ticket: int, goal: Goal, cycle: int, now: datetime) -> bool | None:
+    """Takes a breach out of the client's report. False if it is out already, None if there is no such breach."""
+    this = (decisions.c.ticket == ticket, decisions.c.goal == goal, decisions.c.cycle == cycle)
+    breach = connection.execute(select(decisions).where(*this, decisions.c.kind == "breach")).one_or_none()
+    if breach is None:
+        return None
+    values = dict(breach._mapping) | {"kind": "excused", "recorded_at": now}
+    return connection.execute(insert_new(connection, decisions).values(values)).rowcount == 1
+
+
+def add_action(connection: Connection, ticket: int, text: str, owner: str, due: str) -> int:
+    """An action item; its number."""
+    values = insert(action_items).values(ticket=ticket, text=text, owner=owner, due=due).returning(action_items.c.id)
+    number: int = connection.execute(values).scalar_one()
+    return number
+
+
+def end_action(connection: Connection, ticket: int, item: int, now: datetime) -> bool:
+    """False if the ticket has no such item, or it is done."""
+    this = (action_items.c.id == item, action_items.c.ticket == ticket, action_items.c.done_at.is_(None))
+    return connection.execute(update(action_items).where(*this).values(done_at=now)).rowcount == 1
+
+
+def actions_of(connection: Connection, ticket: int) -> list[ActionItem]:
+    found = select(action_items).where(action_items.c.ticket == ticket).order_by(action_items.c.id)
+    return [ActionItem(row.id, row.text, row.owner, row.due, row.done_at) for row in connection.execute(found)]
+
+
+def links_of(connection: Connection, ticket: int) -> list[tuple[int, str]]:
+    """The other ticket of each link, and as what."""
+    found = select(links.c.other, links.c["as"]).where(links.c.ticket == ticket).order_by(links.c.other)
+    return [(row.other, row[1]) for row in connection.execute(found)]
 
 
 def warn(

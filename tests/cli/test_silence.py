@@ -13,7 +13,7 @@ from daemon import app
 from daemon.__main__ import main
 from daemon.cli.serve import serving
 from daemon.desk import silences as desk
-from daemon.desk.commands import Refused
+from daemon.desk.desk import Refused
 
 ADD = ("silence", "add", "--rule", "do*", "--group", "name=shop", "--for", "2h", "--reason", "The racks move.")
 

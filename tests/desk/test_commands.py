@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from daemon.desk import commands
-from daemon.desk.commands import Refused
+from daemon.desk import broadcast, commands
+from daemon.desk.desk import Desk, Refused
 from daemon.model import Ticket
 from daemon.store import tickets as store
 from tests.pipeline.doubles import HOUR, MINUTE, NOON, World, kinds, recovered, rule, signal
@@ -25,22 +25,22 @@ def tickets(world: World) -> None:
 
 def acknowledge(world: World, number: int = 1) -> Ticket:
     with world.store.write() as connection:
-        return commands.acknowledge(connection, world.terms, number, ASHA, world.clock.now())
+        return commands.acknowledge(world.desk(connection), number)
 
 
 def reply(world: World, number: int = 1, text: str = "We are on it.", *, public: bool = True) -> Ticket:
     with world.store.write() as connection:
-        return commands.reply(connection, world.terms, number, ASHA, text, world.clock.now(), public=public)
+        return commands.reply(world.desk(connection), number, text, public=public)
 
 
 def resolve(world: World, number: int = 1, text: str = "It is back.") -> Ticket:
     with world.store.write() as connection:
-        return commands.resolve(connection, world.terms, number, ASHA, text, world.clock.now())
+        return commands.resolve(world.desk(connection), number, text)
 
 
 def close(world: World, number: int = 1) -> Ticket:
     with world.store.write() as connection:
-        return commands.close(connection, world.terms, number, ASHA, world.clock.now())
+        return commands.close(world.desk(connection), number)
 
 
 def stands(world: World, goal: str, number: int = 1) -> tuple[str, object]:
@@ -123,9 +123,8 @@ def test_the_same_acknowledgement_is_written_once(world: World) -> None:
     """By its own id, whichever way it came."""
     for _ in range(2):
         with world.store.write() as connection:
-            commands.page_acknowledged(
-                connection, world.terms, world.incident.id, "pagerduty:PXASHA1", NOON, "f1", "page", NOON
-            )
+            desk = Desk(connection, world.terms, "pagerduty:PXASHA1", NOON, NOON, "f1")
+            commands.page_acknowledged(desk, world.incident.id, "page")
 
     assert ["opened", "acknowledged"] == kinds(world.log())
 
@@ -134,7 +133,7 @@ def test_a_reply_to_all_is_on_each_ticket(world: World) -> None:
     """Each with its own clock; a finished one is let be."""
     resolve(world, 2)
     with world.store.write() as connection:
-        told = commands.reply_to_all(connection, world.terms, world.incident.id, ASHA, "We see it.", NOON)
+        told = broadcast.reply_to_all(world.desk(connection), world.incident.id, "We see it.")
 
     assert [1] == [ticket.id for ticket in told]
     assert ("stopped", NOON) == stands(world, "response", 1)
@@ -176,7 +175,7 @@ def test_a_page_that_never_left_is_taken_back(world: World) -> None:
 def test_resolving_all_ends_the_incident(world: World) -> None:
     """Each ticket with its own event."""
     with world.store.write() as connection:
-        done = commands.resolve_all(connection, world.terms, world.incident.id, ASHA, "It is back.", NOON)
+        done = broadcast.resolve_all(world.desk(connection), world.incident.id, "It is back.")
 
     assert (["resolved", "resolved"], "ended") == ([ticket.state for ticket in done], world.incident.state)
 
@@ -310,4 +309,4 @@ def test_nothing_is_said_on_a_cancelled_ticket(world: World) -> None:
 def test_an_unknown_incident_is_refused(world: World) -> None:
     """By its name."""
     with world.store.write() as connection, pytest.raises(Refused, match="there is no incident nowhere"):
-        commands.resolve_all(connection, world.terms, "nowhere", ASHA, "x", NOON)
+        broadcast.resolve_all(world.desk(connection), "nowhere", "x")

@@ -10,10 +10,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from prometheus_client import CollectorRegistry
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from daemon.clock import ToldClock
 from daemon.contract import Batch, Facts
+from daemon.desk.desk import Desk
 from daemon.desk.terms import Terms
 from daemon.errors import Ambiguous, Failure, Permanent
 from daemon.log import Once
@@ -251,6 +252,10 @@ class World:
 
     def after(self, length: timedelta) -> None:
         self.clock.advance(length)
+
+    def desk(self, connection: Connection, actor: str = "person:asha") -> Desk:
+        """Where a person acts now."""
+        return Desk(connection, self.terms, actor, self.clock.now())
 
     # looks
 

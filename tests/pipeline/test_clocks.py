@@ -56,7 +56,7 @@ def test_a_breach_is_decided_once_and_pages(world: World) -> None:
     world.clock.tell(NOON + 20 * MINUTE)
     world.run(world.clocks())
     with world.store.write() as connection:
-        commands.reply(connection, world.terms, 1, "person:asha", "We are on it.", world.clock.now())
+        commands.reply(world.desk(connection), 1, "We are on it.")
     world.after(MINUTE)
     world.run(world.clocks())
 
@@ -84,7 +84,7 @@ def test_an_answer_in_time_is_decided_as_met_and_warns_nobody(world: World) -> N
     """The clock that stopped has nothing due."""
     world.clock.tell(NOON + 5 * MINUTE)
     with world.store.write() as connection:
-        commands.reply(connection, world.terms, 1, "person:asha", "We are on it.", world.clock.now())
+        commands.reply(world.desk(connection), 1, "We are on it.")
     world.clock.tell(NOON + 30 * MINUTE)
     world.run(world.clocks())
 

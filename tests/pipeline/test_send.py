@@ -279,7 +279,7 @@ def test_a_resolved_incident_resolves_its_page_once(world: World) -> None:
     world.run(world.send())
     world.hear(recovered("b", MINUTE))
     with world.store.write() as connection:
-        commands.resolve(connection, world.terms, 1, "person:asha", "It is back.", world.clock.now())
+        commands.resolve(world.desk(connection), 1, "It is back.")
     world.run(world.send())
 
     assert [("open", "hg:<id>:1"), ("close", "hg:<id>:1")] == sent(world)

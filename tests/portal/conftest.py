@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 import requests
-from sqlalchemy import update
+from sqlalchemy import Connection, update
 
 from daemon.clock import ToldClock
 from daemon.desk import commands, opening
+from daemon.desk.desk import Desk
 from daemon.desk.opening import Opening
 from daemon.desk.terms import TICKET, Terms
 from daemon.model import INTERNAL, Polarity, Signal
@@ -62,19 +63,20 @@ class Office:
         with self.store.read() as connection:
             return tickets.of_incident(connection, id)[0].id
 
+    def desk(self, connection: Connection) -> Desk:
+        return Desk(connection, self.terms, "person:asha", self.store.now())
+
     def reply(self, number: int, text: str, *, public: bool = True) -> None:
         with self.store.write() as connection:
-            commands.reply(connection, self.terms, number, "person:asha", text, self.store.now(), public=public)
+            commands.reply(self.desk(connection), number, text, public=public)
 
     def resolve(self, number: int) -> None:
         with self.store.write() as connection:
-            commands.resolve(connection, self.terms, number, "person:asha", "It is mended.", self.store.now())
+            commands.resolve(self.desk(connection), number, "It is mended.")
 
     def defect(self, incident: str, url: str, due: str | None = None) -> None:
         with self.store.write() as connection:
-            commands.defect_filed(
-                connection, self.terms, incident, {"key": "OPS-1", "url": url, "due": due}, self.store.now()
-            )
+            commands.defect_filed(self.desk(connection), incident, {"key": "OPS-1", "url": url, "due": due})
 
     def delivered(self, state: str, *, receipt: dict[str, str] | None = None, reason: str | None = None) -> None:
         """What the outside made of every delivery so far."""

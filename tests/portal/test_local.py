@@ -35,10 +35,12 @@ def state(office: Office, number: int) -> TicketState:
 
 def test_a_ticket_is_acknowledged_answered_resolved_and_closed(office: Office, socket: Path) -> None:
     number = office.ticket()
-    for verb, after in [
-        ("acknowledge", "in_progress"), ("reply", "in_progress"), ("resolve", "resolved"), ("close", "closed"),
+    text: dict[str, Json] = {"text": "We are on it."}
+    for verb, said, after in [
+        ("acknowledge", {}, "in_progress"), ("reply", text, "in_progress"), ("resolve", text, "resolved"),
+        ("close", text, "closed"),
     ]:  # fmt: skip
-        answer = call(socket, TOKEN, f"/tickets/{number}/{verb}", {**ASHA, "text": "We are on it."})
+        answer = call(socket, TOKEN, f"/tickets/{number}/{verb}", ASHA | said)
         assert [(number, after)] == [(one["id"], one["state"]) for one in answer["tickets"]]
         assert after == state(office, number)
 
@@ -70,21 +72,27 @@ def test_an_incident_that_is_not_there_is_told(socket: Path) -> None:
 
 
 def test_a_command_that_is_not_there_names_those_that_are(socket: Path) -> None:
-    assert (404, "there is no command 'burn': there are acknowledge, close, reply, resolve") == refused(
-        socket, "/tickets/1/burn", ASHA
+    assert (404, "there is no command 'burn': there are reply, resolve, update") == refused(
+        socket, "/incidents/1/burn", ASHA
     )
+    status, said = refused(socket, "/tickets/1/burn", ASHA)
+    assert 404 == status
+    assert all(verb in said for verb in ("acknowledge", "reopen", "request-rca"))
 
 
 def test_what_makes_no_sense_is_refused_with_the_reason(office: Office, socket: Path) -> None:
     number = office.ticket()
-    assert (409, "say something: the message is empty") == refused(socket, f"/tickets/{number}/reply", ASHA)
+    assert (422, "text: Field required") == refused(socket, f"/tickets/{number}/reply", ASHA)
+    assert (409, "say something: the message is empty") == refused(
+        socket, f"/tickets/{number}/reply", {**ASHA, "text": " "}
+    )
 
     office.resolve(number)
     assert (409, f"ticket {number} is resolved already") == refused(socket, f"/tickets/{number}/acknowledge", ASHA)
 
 
 @pytest.mark.parametrize(
-    "body", [{}, {"actor": ""}, {"actor": "a\nb"}, {**ASHA, "public": "yes"}, {**ASHA, "spell": 1}, {**ASHA, "text": 7}]
+    "body", [{}, {"actor": ""}, {"actor": "a\nb"}, {**ASHA, "at": "nine"}, {**ASHA, "spell": 1}, {**ASHA, "text": 7}]
 )
 def test_a_body_that_cannot_be_read_is_refused(office: Office, socket: Path, body: dict[str, Json]) -> None:
     status, _ = refused(socket, f"/tickets/{office.ticket()}/acknowledge", body)

@@ -21,6 +21,7 @@ from prometheus_client import CollectorRegistry
 from daemon.clock import ToldClock
 from daemon.contract import Action
 from daemon.desk import commands
+from daemon.desk.desk import Desk
 from daemon.desk.terms import Terms
 from daemon.log import Once
 from daemon.marked_yaml import parse as parse_yaml
@@ -384,7 +385,7 @@ class World:
             return
         number, act = self.chance.choice(unfinished), self.chance.choice([commands.reply, commands.resolve])
         with self.store.write() as connection:
-            act(connection, self.terms, number, "person:sam", "we are on it", self.clock.now())
+            act(Desk(connection, self.terms, "person:sam", self.clock.now()), number, "we are on it")
         self._wake()
 
     def check_cursor(self) -> None:

@@ -18,8 +18,8 @@ from rich.console import Console
 from daemon import app
 from daemon.cli.demo.stage import conclude, environment, open_lab, ticket_titled
 from daemon.clock import SystemClock, ToldClock
-from daemon.desk.commands import Refused
-from daemon.portal.local import ON_TICKET, Said
+from daemon.desk.desk import Refused
+from daemon.desk.orders import ON_TICKET
 from daemon.worker import Step, directly, until_idle
 from lab import Lab
 
@@ -65,7 +65,8 @@ def _desk(daemon: app.Daemon) -> Callable[[str, dict[str, Any]], None]:
         with daemon.store.write() as connection:
             number = ticket_titled(connection, title)
             try:
-                ON_TICKET[command](connection, daemon.setup.terms, number, Said(**arguments), now)
+                order = ON_TICKET[command].model_validate(arguments)
+                order.carry_out(order.desk(connection, daemon.setup.terms, now), number)
             except Refused as reason:
                 raise LookupError(str(reason)) from None
 

@@ -26,7 +26,7 @@ from daemon.cli.demo.screen import Screen
 from daemon.cli.demo.stage import conclude, environment, open_lab, ticket_titled
 from daemon.cli.desk import perform
 from daemon.clock import SystemClock
-from daemon.desk.commands import Refused
+from daemon.desk.desk import Refused
 from daemon.errors import ConfigError, Problem
 from daemon.portal.client import Rejected
 from daemon.store.engine import Store

@@ -1,0 +1,59 @@
+"""Tickets that a person opens, takes, links and merges; action items."""
+
+from __future__ import annotations
+
+from alembic import op
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Integer, Text, text
+
+revision = "0006"
+down_revision = "0003"
+
+Instant = BigInteger  # whole microseconds since 1970, UTC
+Row = BigInteger().with_variant(Integer, "sqlite")
+
+
+def upgrade() -> None:
+    for name in ("assignee", "team", "site", "reporter"):
+        op.add_column("tickets", Column(name, Text, nullable=False, server_default=text("''")))
+    op.add_column("tickets", Column("workaround", Text, nullable=False, server_default="none"))
+    op.add_column("tickets", Column("fix", Text))
+    op.add_column("tickets", Column("informed", Boolean, nullable=False, server_default=text("false")))
+    op.add_column("tickets", Column("rca", Text, nullable=False, server_default="none"))
+    op.add_column("tickets", Column("resolved_at", Instant))
+    op.add_column("tickets", Column("merged_into", BigInteger))
+    op.add_column("tickets", Column("request", Text))
+    op.create_index("uq_tickets_request", "tickets", ["request"], unique=True)
+    _resolved()
+    _links()
+    _action_items()
+
+
+def _resolved() -> None:
+    op.execute(
+        "update tickets set resolved_at = (select max(events.effective_at) from events"
+        " where events.ticket = tickets.id and events.kind = 'resolved')"
+    )
+
+
+def _links() -> None:
+    op.create_table(
+        "links",
+        Column("ticket", BigInteger, ForeignKey("tickets.id"), primary_key=True),
+        Column("other", BigInteger, ForeignKey("tickets.id"), primary_key=True),
+        Column("as", Text, nullable=False),
+    )
+    op.create_index("ix_links_other", "links", ["other"])
+
+
+def _action_items() -> None:
+    op.create_table(
+        "action_items",
+        Column("id", Row, primary_key=True, autoincrement=True),
+        Column("ticket", BigInteger, ForeignKey("tickets.id"), nullable=False),
+        Column("text", Text, nullable=False),
+        Column("owner", Text, nullable=False),
+        Column("due", Text, nullable=False),
+        Column("done_at", Instant),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_action_items_ticket", "action_items", ["ticket"])
