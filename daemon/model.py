@@ -264,6 +264,8 @@ class Threshold:
     """When it is due as things stand; None while the clock is paused or after it stopped short of it."""
     notify: tuple[str, ...] = ()
     then: tuple[Role, ...] = ()
+    in_hours: tuple[str, ...] = ()
+    """Who is told once their own hours have begun."""
 
 
 @dataclass(frozen=True, slots=True)

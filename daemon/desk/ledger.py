@@ -46,8 +46,10 @@ def settle(connection: Connection, terms: Terms, ticket: Ticket, now: datetime) 
     new = 0
     for clock in readings:
         _count(connection, ticket, clock, now)
-        for threshold in _come_due(clock, now):
-            new += _warn(connection, terms, ticket, clock, threshold, now)
+        crossed = [one for one in _come_due(clock, now) if _is_new(connection, ticket, clock, one, now)]
+        if crossed:
+            owed.warn(connection, terms, _incident(connection, ticket), ticket, clock, crossed, now)
+        new += len(crossed)
     return new
 
 
@@ -64,14 +66,8 @@ def _count(connection: Connection, ticket: Ticket, clock: Clock, now: datetime) 
         tickets.decide(connection, ticket, clock, "breach", clock.breached_at, now)
 
 
-def _warn(
-    connection: Connection, terms: Terms, ticket: Ticket, clock: Clock, threshold: Threshold, now: datetime
-) -> bool:
-    at = threshold.at or now
-    if not tickets.warn(connection, ticket, clock, threshold.arming, threshold.name, at, now):
-        return False
-    owed.warn(connection, terms, _incident(connection, ticket), ticket, clock, threshold, now)
-    return True
+def _is_new(connection: Connection, ticket: Ticket, clock: Clock, threshold: Threshold, now: datetime) -> bool:
+    return tickets.warn(connection, ticket, clock, threshold.arming, threshold.name, threshold.at or now, now)
 
 
 def _incident(connection: Connection, ticket: Ticket) -> Incident:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection
@@ -18,6 +18,9 @@ DEFECT: Role = "defect"
 WARNING: Role = "warning"
 NOTICE: Role = "notice"
 """What nobody has to be woken for: a team is asked to help, a site hands over."""
+
+_LATE = timedelta(minutes=1)
+"""From here on a warning says that it is late: the daemon was down, or could not keep up."""
 
 
 def page_key(incident: Incident) -> str:
@@ -68,26 +71,55 @@ def close(connection: Connection, role: Role, incident: Incident, note: str, now
 
 
 def warn(connection: Connection, terms: Terms, incident: Incident, ticket: Ticket, clock: Clock,
-         threshold: Threshold, now: datetime) -> None:  # fmt: skip
-    """Owes the people (and roles) of a crossed threshold their warning."""
-    key = warning_key(ticket.id, clock, threshold)
-    roles = ((WARNING,) if threshold.notify else ()) + threshold.then
-    for role in dict.fromkeys(roles):
-        if role not in terms.roles:
-            continue
-        body = describe(terms, incident) | {
-            "title": _warning_title(ticket, clock, threshold),
-            "severity": ticket.severity,
-            "ticket": ticket.id,
-            "client": ticket.client,
-            "goal": clock.goal,
-            "threshold": threshold.name,
-            "notify": list(threshold.notify),
-            "to": addressed(terms.staff.told(threshold.notify, now, ticket.assignee, ticket.team)),
-            "due": _text(clock.deadline),
-            "url": f"{terms.portal}/tickets/{ticket.id}",
-        }
-        deliveries.owe(connection, Delivery(role, "open", key, 1, body), incident.id, ticket.severity, now, ticket.id)
+         crossed: Sequence[Threshold], now: datetime) -> None:  # fmt: skip
+    """Owes the people and roles of thresholds that were crossed their warning.
+
+    Several of one clock that are seen at once (nobody looked for a while) are told as one: the last of them.
+    """
+    last = crossed[-1]
+    key = warning_key(ticket.id, clock, last)
+    notify, in_hours, then = (_all(getattr(one, of) for one in crossed) for of in ("notify", "in_hours", "then"))
+    staff = terms.staff
+    told = staff.told(notify, now, ticket.assignee, ticket.team) if notify else ()
+    later = (
+        [one for one in staff.told(in_hours, now, ticket.assignee, ticket.team) if one not in told] if in_hours else []
+    )
+    at_work = [one for one in later if one.is_at_work(now)]
+    body = describe(terms, incident) | _warned(terms, ticket, clock, last, now) | {"notify": list(notify)}
+
+    def owe(role: Role, key: str, body: dict[str, Any], not_before: datetime | None = None) -> None:
+        if role in terms.roles:
+            delivery = Delivery(role, "open", key, 1, body)
+            deliveries.owe(connection, delivery, incident.id, ticket.severity, now, ticket.id, not_before)
+
+    if notify or at_work:
+        owe(WARNING, key, body | {"to": addressed((*told, *at_work))})
+    for role in then:
+        owe(role, key, body | {"to": addressed((*told, *at_work))})
+    for person in later:
+        if person not in at_work:
+            alone = body | {"to": addressed([person]), "notify": [person.name], "waited_for_hours": True}
+            owe(WARNING, f"{key}:{person.name}", alone, person.next_at_work(now))
+
+
+def _all(parts: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for part in parts for name in part))
+
+
+def _warned(terms: Terms, ticket: Ticket, clock: Clock, threshold: Threshold, now: datetime) -> dict[str, Any]:
+    late = now - (threshold.at or now)
+    return {
+        "title": _warning_title(ticket, clock, threshold),
+        "severity": ticket.severity,
+        "ticket": ticket.id,
+        "client": ticket.client,
+        "goal": clock.goal,
+        "cycle": clock.cycle,
+        "threshold": threshold.name,
+        "due": _text(clock.deadline),
+        "late_seconds": int(late.total_seconds()) if late >= _LATE else 0,
+        "url": f"{terms.portal}/tickets/{ticket.id}",
+    }
 
 
 def notice(connection: Connection, terms: Terms, incident: Incident, ticket: Ticket, key: str, title: str, text: str,
@@ -113,9 +145,12 @@ def addressed(people: Iterable[Person]) -> list[dict[str, Json]]:
 
 def _warning_title(ticket: Ticket, clock: Clock, threshold: Threshold) -> str:
     due = _text(clock.deadline)
+    whose = f"Ticket {ticket.id} ({ticket.client})"
     if threshold.name == "breach":
-        return f"Ticket {ticket.id} ({ticket.client}): {clock.goal} promised by {due} is missed: {ticket.title}"
-    return f"Ticket {ticket.id} ({ticket.client}): {clock.goal} is due {due}: {ticket.title}"
+        return f"{whose}: {clock.goal} promised by {due} is missed: {ticket.title}"
+    if threshold.name.startswith("unacknowledged"):
+        return f"{whose}: nobody has acknowledged it, {clock.goal} is due {due}: {ticket.title}"
+    return f"{whose}: {clock.goal} is due {due}: {ticket.title}"
 
 
 def describe(terms: Terms, incident: Incident) -> dict[str, Any]:

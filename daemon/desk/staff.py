@@ -23,6 +23,13 @@ class Person:
     hours: Calendar | None = None
     """When they work; None is always."""
 
+    def is_at_work(self, at: datetime) -> bool:
+        return self.hours is None or self.hours.is_open(at)
+
+    def next_at_work(self, at: datetime) -> datetime | None:
+        """When their hours begin again; None if they never end."""
+        return None if self.hours is None else self.hours.next_opening(at)
+
 
 @dataclass(frozen=True, slots=True)
 class Site:
@@ -60,10 +67,10 @@ class Staff:
 
     def told(self, posts: Iterable[str], at: datetime, assignee: str = "", team: str = "") -> tuple[Person, ...]:
         """The people behind the posts, each once, in order. A post that nobody holds is left out: where that leaves
-        nobody, it is the shift lead, and then all of the chain."""
-        names = [name for post in posts for name in self._holders(post, at, assignee, team)]
-        names = names or [self.shift_lead(at)] if self.shift_lead(at) else names or list(self.chain.values())
-        return tuple(self.people[name] for name in dict.fromkeys(names) if name in self.people)
+        nobody, it is the shift lead and all of the chain."""
+        names = [name for post in posts for name in self._holders(post, at, assignee, team) if name in self.people]
+        fallback = (self.shift_lead(at), *self.chain.values())
+        return tuple(self.people[name] for name in dict.fromkeys(names or fallback) if name in self.people)
 
     def _holders(self, post: str, at: datetime, assignee: str, team: str) -> Iterator[str]:
         if post == ASSIGNEE:

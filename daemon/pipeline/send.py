@@ -24,7 +24,7 @@ from daemon.metrics import Metrics
 from daemon.model import IncidentState, Receipt
 from daemon.pipeline import alarm
 from daemon.pipeline.turn import DEADLINE, LEASE, LONGEST_WAIT, wait_after
-from daemon.store import deliveries, incidents
+from daemon.store import deliveries, incidents, tickets
 from daemon.store.deliveries import Claimed
 from daemon.store.engine import Store
 from daemon.worker import WORKED, Idle, Outcome, Outside
@@ -69,8 +69,13 @@ class Send:
         return WORKED
 
     def _no_longer_due(self, connection: Connection, claimed: Claimed) -> bool:
-        """A page that certainly never left, for an incident that is over: nobody is woken for it."""
-        if claimed.doubtful or claimed.delivery.verb != "open" or self.role != owed.PAGE or claimed.ticket:
+        """A page that certainly never left, for an incident that is over: nobody is woken for it. Or a warning that
+        waited for its reader's hours, and whose clock has stopped meanwhile."""
+        if claimed.doubtful or claimed.delivery.verb != "open":
+            return False
+        if claimed.ticket and claimed.delivery.body.get("waited_for_hours"):
+            return not tickets.is_live(connection, claimed.ticket, claimed.delivery.body["goal"])
+        if self.role != owed.PAGE or claimed.ticket:
             return False
         incident = incidents.get(connection, claimed.incident)
         return incident is not None and incident.state is not IncidentState.OPEN

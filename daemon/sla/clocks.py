@@ -43,6 +43,8 @@ class _Effect(IntEnum):
     REOPENED = 9
     REPORT_ASKED = 10
     REPORT_SHARED = 11
+    SEEN = 12
+    """Somebody acknowledged, and that does not count as a response."""
 
 
 _MOVES = frozenset({_Effect.FINISHED, _Effect.CANCELLED, _Effect.WAITING, _Effect.RESUMED, _Effect.BOARDED,
@@ -112,7 +114,7 @@ def _effects(event: Event, *, acknowledgement_counts: bool) -> list[_Effect]:
         body = event.body
         return [_Effect.ANSWERED] if body.get("public") and body.get("human") and body.get("by") == "rep" else []
     if event.kind is EventKind.ACKNOWLEDGED:
-        return [_Effect.TAKEN] if acknowledgement_counts else []
+        return [_Effect.TAKEN if acknowledgement_counts else _Effect.SEEN]
     if event.kind is EventKind.STATE:
         to = TicketState(event.body["to"])
         if to is TicketState.AWAITING_FIX and event.body.get("kind") == "minor_release":
@@ -145,6 +147,8 @@ class _Kept:
             self._on_report(effect, event, at)
         elif effect in (_Effect.REPORT_ASKED, _Effect.REPORT_SHARED):
             return
+        elif effect is _Effect.SEEN:
+            self._seen(at)
         elif effect is _Effect.SEVERITY:
             self._change(int(event.body["to"]), at)
         elif effect in (_Effect.ANSWERED, _Effect.TAKEN):
@@ -184,6 +188,10 @@ class _Kept:
             if self._live is not None:
                 self._live.stop(at)
             self._begin(at)
+
+    def _seen(self, at: int) -> None:
+        if self.goal == "response" and self._live is not None:
+            self._live.acknowledge(at)
 
     def _move(self, effect: _Effect, at: int) -> None:
         self.waiting = effect is _Effect.WAITING
@@ -241,11 +249,15 @@ def _clock(ticket: int, cycle: Cycle, now: int) -> Clock:
 
 def _sounded(cycle: Cycle) -> Iterable[Threshold]:
     for one in cycle.sounded:
-        yield Threshold(one.alarm.name, one.arming, instant(one.at), one.alarm.notify, one.alarm.then)
+        yield _told(one.alarm, one.arming, instant(one.at))
 
 
 def _threshold(alarm: Alarm, cycle: Cycle) -> Threshold:
-    return Threshold(alarm.name, cycle.arming(alarm), _instant(cycle.due_at(alarm)), alarm.notify, alarm.then)
+    return _told(alarm, cycle.arming(alarm), _instant(cycle.due_at(alarm)))
+
+
+def _told(alarm: Alarm, arming: int, at: datetime | None) -> Threshold:
+    return Threshold(alarm.name, arming, at, alarm.notify, alarm.then, alarm.in_hours)
 
 
 def _state(cycle: Cycle) -> ClockState:

@@ -84,6 +84,8 @@ class Cycle:
     """When it ran."""
     sounded: list[Sounded] = field(default_factory=list)
     armings: dict[str, int] = field(default_factory=dict)
+    acknowledged: bool = False
+    """Whether somebody has taken it, though that may not be the answer that was promised."""
 
     def __post_init__(self) -> None:
         self._renew(self.started)
@@ -131,12 +133,17 @@ class Cycle:
             return None
         if alarm.name == BREACH:
             return due + 1 if self.breached is None else None
+        if alarm.unacknowledged is not None:
+            return self.started + alarm.unacknowledged
         return min(limit.when(alarm, self.since) for limit in self.limits)
 
     def waits_for(self) -> Iterable[Alarm]:
         """This severity's warnings that have not come in their present arming."""
         come = {(one.alarm.name, one.arming) for one in self.sounded}
-        return [alarm for alarm in self.alarms if (alarm.name, self.arming(alarm)) not in come]
+        return [alarm for alarm in self.alarms if (alarm.name, self.arming(alarm)) not in come and self._applies(alarm)]
+
+    def _applies(self, alarm: Alarm) -> bool:
+        return alarm.unacknowledged is None or not self.acknowledged
 
     def arming(self, alarm: Alarm) -> int:
         return self.armings.get(alarm.name, 1)
@@ -157,6 +164,10 @@ class Cycle:
             at = self.due_at(alarm) if alarm.name != BREACH else None
             if at is not None and at < to + (not stops):
                 self._sound([alarm], at)
+
+    def acknowledge(self, at: int) -> None:
+        self.catch_up(at, stops=True)
+        self.acknowledged = True
 
     def pause(self, at: int) -> None:
         self.waiting = True
@@ -303,7 +314,7 @@ class Cycle:
         """Warnings whose part of the target is no longer reached may come again."""
         come = {(one.alarm.name, one.arming) for one in self.sounded if one.alarm.name != BREACH}
         for alarm in self.alarms if self.limits else ():
-            again = not any(limit.has_reached(alarm) for limit in self.limits)
+            again = alarm.unacknowledged is None and not any(limit.has_reached(alarm) for limit in self.limits)
             if again and (alarm.name, self.arming(alarm)) in come:
                 self.armings[alarm.name] = self.arming(alarm) + 1
 

@@ -32,12 +32,17 @@ class Promise:
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """A warning: at a part of the target, at a length before it, or (neither) when it is missed."""
+    """A warning: at a part of the target, at a length before it, when nobody has taken the page for so long, or (none
+    of these) when the promise is missed."""
 
     name: str
     percent: int | None = None
     before: int | None = None
+    unacknowledged: int | None = None
+    """Seconds from the start of the response clock, whatever its calendar; only while nobody has acknowledged."""
     notify: tuple[str, ...] = ()
+    in_hours: tuple[str, ...] = ()
+    """Who is told once their own hours have begun."""
     then: tuple[Role, ...] = ()
 
     def needs(self, total: int) -> int:

@@ -249,13 +249,18 @@ def _alarms(setting: Setting, what: str, table: MarkedMap) -> dict[tuple[Goal, S
         return {}
     read_lists = {key: _steps(setting, key, lists, f"escalation of {what}") for key in lists}
     return {
-        (goal, severity): _merged(read_lists.get(goal, read_lists.get("default", [])), severity)
+        (goal, severity): _merged(_of(goal, read_lists.get(goal, read_lists.get("default", []))), severity)
         for goal in GOALS
         for severity in SEVERITIES
     }
 
 
 _Step = tuple[Alarm, frozenset[Severity]]
+
+
+def _of(goal: Goal, steps: list[_Step]) -> list[_Step]:
+    """Whether anybody has taken the page is a matter of the response alone."""
+    return [step for step in steps if goal == "response" or step[0].unacknowledged is None]
 
 
 def _steps(setting: Setting, key: str, lists: MarkedMap, what: str) -> list[_Step]:
@@ -269,19 +274,25 @@ def _steps(setting: Setting, key: str, lists: MarkedMap, what: str) -> list[_Ste
 
 def _step(setting: Setting, item: Any, mark: Mark) -> _Step | None:
     reader, what = setting.reader, "a step of an escalation"
-    table = reader.table(item, mark, what, ["at", "before", "notify", "then", "only_severity"])
+    table = reader.table(
+        item, mark, what, ["at", "before", "unacknowledged", "notify", "in_hours", "then", "only_severity"]
+    )
     if table is None:
         return None
-    if ("at" in table) == ("before" in table):
-        reader.report(table.mark, f"{what} needs 'at' or 'before', and not both.")
+    when = [key for key in _WHEN if key in table]
+    if len(when) != 1:
+        reader.report(table.mark, f"{what} needs one of 'at', 'before' and 'unacknowledged'.")
         return None
     if "notify" not in table and "then" not in table:
         reader.report(table.mark, f"{what} needs 'notify' or 'then': nobody would hear of it.")
     only = reader.entries(table, "only_severity", "only_severity", read.whole(1, 4)) or SEVERITIES
-    alarm = reader.need(table, "at", _at, what) if "at" in table else reader.need(table, "before", _before, what)
+    alarm = reader.need(table, when[0], _WHEN[when[0]], what)
     if alarm is None:
         return None
-    return replace(alarm, notify=_names(setting, table, "notify"), then=_names(setting, table, "then")), frozenset(only)
+    notify = _names(setting, table, "notify")
+    alarm = replace(alarm, then=_names(setting, table, "then"))
+    wait = reader.get(table, "in_hours", read.flag, False)
+    return (replace(alarm, in_hours=notify) if wait else replace(alarm, notify=notify)), frozenset(only)
 
 
 def _names(setting: Setting, table: MarkedMap, kind: str) -> tuple[str, ...]:
@@ -307,12 +318,24 @@ def _before(value: Any) -> Alarm:
     return Alarm(str(value), before=read.length(value))
 
 
+def _unacknowledged(value: Any) -> Alarm:
+    return Alarm(f"unacknowledged {value}", unacknowledged=read.length(value))
+
+
+_WHEN = {"at": _at, "before": _before, "unacknowledged": _unacknowledged}
+
+
 def _merged(steps: list[_Step], severity: Severity) -> tuple[Alarm, ...]:
     """One warning for each name: steps at the same point are told together."""
     found: dict[str, Alarm] = {}
     for alarm, only in steps:
         if severity in only:
-            same = found.get(alarm.name, alarm)
-            notify = tuple(dict.fromkeys((*same.notify, *alarm.notify)))
-            found[alarm.name] = replace(same, notify=notify, then=tuple(dict.fromkeys((*same.then, *alarm.then))))
+            found[alarm.name] = _together(found.get(alarm.name, alarm), alarm)
     return tuple(found.values())
+
+
+def _together(one: Alarm, other: Alarm) -> Alarm:
+    """Who is told at once needs no second word in their hours."""
+    notify = tuple(dict.fromkeys((*one.notify, *other.notify)))
+    in_hours = tuple(name for name in dict.fromkeys((*one.in_hours, *other.in_hours)) if name not in notify)
+    return replace(one, notify=notify, in_hours=in_hours, then=tuple(dict.fromkeys((*one.then, *other.then))))

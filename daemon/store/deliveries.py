@@ -45,14 +45,15 @@ def owe(
     severity: int,
     now: datetime,
     ticket: int | None = None,
+    not_before: datetime | None = None,
 ) -> bool:
-    """Puts a delivery in the outbox; False if the same is there."""
+    """Puts a delivery in the outbox; False if the same is there. One that waits for `not_before` holds none back."""
     return (
         connection.execute(
             insert_new(connection, deliveries).values(
                 role=delivery.role, verb=delivery.verb, key=delivery.key, sequence=delivery.sequence,
                 body=dict(delivery.body), incident=incident, ticket=ticket, severity=severity, state="pending",
-                attempts=0, due_at=now, doubtful=False, created_at=now,
+                attempts=0, due_at=not_before or now, doubtful=False, created_at=now, not_before=not_before,
             )
         ).rowcount
         == 1
@@ -91,6 +92,7 @@ def _next() -> Any:
         earlier.c.incident == deliveries.c.incident,
         earlier.c.id < deliveries.c.id,
         earlier.c.state.in_(_WAITING),
+        or_(earlier.c.not_before.is_(None), earlier.c.not_before <= bindparam("now", type_=Instant)),
     )
     free = or_(
         and_(deliveries.c.state == "pending", deliveries.c.due_at <= bindparam("now", type_=Instant)),

@@ -364,6 +364,7 @@ deliveries = Table(
     Column("reason", Text),
     Column("created_at", Instant, nullable=False),
     Column("finished_at", Instant),
+    Column("not_before", Instant),
     UniqueConstraint("role", "key", "verb", "sequence"),
     Index(
         "ix_deliveries_waiting",
@@ -375,7 +376,8 @@ deliveries = Table(
     Index(None, "incident", "role"),
     sqlite_autoincrement=True,
 )
-"""The outbox. `started_at` is the durable "about to send"; `doubtful` says that an attempt may have had its effect."""
+"""The outbox. `started_at` is the durable "about to send"; `doubtful` says that an attempt may have had its effect;
+`not_before` that it waits for its reader's hours, and holds nothing else back."""
 
 facts = Table(
     "facts",

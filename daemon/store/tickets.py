@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from daemon.model import FINISHED, Clock, Event, EventKind, Goal, Ticket, TicketState
+from daemon.model import FINISHED, Clock, ClockState, Event, EventKind, Goal, Ticket, TicketState
 from daemon.store import rows
 from daemon.store.engine import insert_new
 from daemon.store.schema import action_items, clocks, decisions, events, links, tickets, warnings
@@ -122,6 +122,13 @@ def save_clocks(connection: Connection, ticket: int, readings: Iterable[Clock]) 
 def clocks_of(connection: Connection, ticket: int) -> list[Clock]:
     found = connection.execute(select(clocks).where(clocks.c.ticket == ticket).order_by(clocks.c.goal, clocks.c.cycle))
     return [rows.clock(row) for row in found]
+
+
+def is_live(connection: Connection, ticket: int, goal: Goal) -> bool:
+    """Whether a clock of this goal runs or waits."""
+    live = clocks.c.state.in_((ClockState.RUNNING.value, ClockState.PAUSED.value))
+    found = select(clocks.c.cycle).where(clocks.c.ticket == ticket, clocks.c.goal == goal, live)
+    return connection.execute(found).first() is not None
 
 
 def earliest_deadline(connection: Connection, incident: str, goal: Goal) -> datetime | None:

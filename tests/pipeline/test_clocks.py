@@ -52,7 +52,8 @@ def test_a_warning_is_owed_once_when_it_is_due(world: World) -> None:
 
 
 def test_a_breach_is_decided_once_and_pages(world: World) -> None:
-    """At the deadline, however late it is seen; an answer afterwards decides nothing more."""
+    """At the deadline, however late it is seen; an answer afterwards decides nothing more. What came due while nobody
+    looked is recorded piece by piece, and told as one, which says that it is late."""
     world.clock.tell(NOON + 20 * MINUTE)
     world.run(world.clocks())
     with world.store.write() as connection:
@@ -63,8 +64,11 @@ def test_a_breach_is_decided_once_and_pages(world: World) -> None:
     assert [("response", "breach", NOON + 15 * MINUTE), ("response", "decision", NOON + 15 * MINUTE)] == [
         (row["goal"], row["kind"], row["at"]) for row in world.rows("decisions")
     ]
-    assert ["w:1:response:1:1:50%", "w:1:response:1:1:breach"] == warned(world)
+    assert ["w:1:response:1:1:breach"] == warned(world)
     assert ["hg:<id>:1", "w:1:response:1:1:breach"] == [key for _, key, _ in world.deliveries()]
+    assert ["50%", "breach"] == [row["threshold"] for row in world.rows("warnings")]
+    (owed,) = [row["body"] for row in world.rows("deliveries") if row["role"] == "warning"]
+    assert (["assignee"], 300) == (owed["notify"], owed["late_seconds"])
 
 
 def test_what_is_off_is_owed_nothing(world: World) -> None:

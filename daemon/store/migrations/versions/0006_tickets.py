@@ -23,6 +23,7 @@ def upgrade() -> None:
     op.add_column("tickets", Column("merged_into", BigInteger))
     op.add_column("tickets", Column("request", Text))
     op.create_index("uq_tickets_request", "tickets", ["request"], unique=True)
+    op.add_column("deliveries", Column("not_before", Instant))
     _resolved()
     _links()
     _action_items()
