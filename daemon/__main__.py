@@ -44,6 +44,7 @@ def parser(asked: str | None = None) -> argparse.ArgumentParser:
     _rules(commands)
     for noun in ("ticket", "incident"):
         _desk(commands, noun, orders=asked in (None, noun))
+    _duty(commands)
     _why(commands)
     _silence(commands)
     return top
@@ -210,6 +211,26 @@ def _order(
     verbs: argparse._SubParsersAction[argparse.ArgumentParser], verb: str, said: str, example: str
 ) -> argparse.ArgumentParser:
     return _with_config(_add(verbs, verb, "desk", "act", said, example))
+
+
+def _duty(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    duty = _with_config(_add(commands, "duty", "duty", "duty", "say which site has the queue, and who is on call"))
+    group = commands.add_parser("handover", help="what a site hands over to the next").add_subparsers(
+        required=True, metavar="COMMAND"
+    )
+    listing = _with_config(_add(group, "list", "duty", "list_handovers", "list handovers, newest first"))
+    shown = _with_config(_add(group, "show", "duty", "show_handover", "show one, with what stood open then"))
+    example = 'heliograph handover note 3 "Globex calls back at ten."'
+    noted = _with_config(_add(group, "note", "duty", "act", "tell the next site what it should know", example))
+    taken = _with_config(_add(group, "acknowledge", "duty", "act", "say that the next site has read it"))
+    for command in (duty, listing, shown, noted, taken):
+        command.add_argument("--json", action="store_true", help="for machines")
+    for command in (shown, noted, taken):
+        command.add_argument("handover", type=int, metavar="HANDOVER", help="its number")
+    noted.add_argument("text", help="what it should know")
+    for verb, command in (("note", noted), ("acknowledge", taken)):
+        command.set_defaults(verb=verb)
+        command.add_argument("--as", dest="actor", metavar="NAME", help="who does it; default: this user")
 
 
 def _silence(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -29,7 +29,7 @@ from daemon.clock import Clock
 from daemon.collector import Collector
 from daemon.config import load as configuration
 from daemon.config.schema import ActionEntry, Config, SourceEntry
-from daemon.contract import Action, Example, Feed, Pushed, Recording, Settings, Source
+from daemon.contract import Action, Example, Feed, OnCall, Pushed, Recording, Settings, Source
 from daemon.desk.staff import Person, Site, Staff, Team
 from daemon.desk.terms import TICKET, Terms
 from daemon.errors import ConfigError, Problem
@@ -37,6 +37,7 @@ from daemon.log import Once
 from daemon.metrics import Metrics
 from daemon.pipeline.clocks import Clocks
 from daemon.pipeline.collect import Collect
+from daemon.pipeline.hand_over import HandOver, ReadRota
 from daemon.pipeline.heartbeat import Heartbeat
 from daemon.pipeline.hold import ByPolicy
 from daemon.pipeline.open import Detection
@@ -63,6 +64,7 @@ from daemon.worker import Outside, Step
 log = logging.getLogger("heliograph")
 
 FEED_EVERY = timedelta(seconds=10)
+ROTA_EVERY = timedelta(minutes=5)
 SENDERS = 2
 """Workers for each role: one call that hangs does not hold the others back."""
 
@@ -307,6 +309,8 @@ class Daemon:
             Clocks(self.store, self._terms, self.metrics),
             *(self._send(role, action, n) for role, action in self._actions.items() for n in range(SENDERS)),
             *(self._track(role, feed) for role, feed in self._feeds()),
+            HandOver(self.store, self._terms),
+            *(self._rota(role, one) for role, one in self._actions.items() if isinstance(one, OnCall)),
             Trim(self.store),
         ]
 
@@ -362,6 +366,9 @@ class Daemon:
         return Track(
             self._turn(f"feed:{role}", FEED_EVERY, "track"), role, feed, self._terms, self.outside, self.metrics
         )
+
+    def _rota(self, role: str, pager: OnCall) -> Step:
+        return ReadRota(self._turn(f"rota:{role}", ROTA_EVERY, "rota"), role, pager, self.outside, self.metrics)
 
     def _send(self, role: str, action: Action, number: int) -> Step:
         return Send(

@@ -25,7 +25,7 @@ from typing import Annotated, Any, Protocol, TypeAlias, runtime_checkable
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
 
-from daemon.model import Cursor, Delivery, Fact, Json, Receipt, Signal
+from daemon.model import Cursor, Delivery, Fact, Json, Receipt, Shift, Signal
 from daemon.secret import redact
 
 _DURATION = re.compile(r"(\d+)(s|m|h|d)")
@@ -157,6 +157,13 @@ class Feed(Protocol):
 
 
 @runtime_checkable
+class OnCall(Protocol):
+    """An action that knows who is on call."""
+
+    def on_call(self, now: datetime) -> tuple[Shift, ...]: ...
+
+
+@runtime_checkable
 class Pushed(Protocol):
     """A source that is also pushed to, at `/hooks/<name>`."""
 
@@ -203,6 +210,7 @@ __all__ = [
     "Facts",
     "Feed",
     "Findable",
+    "OnCall",
     "Pushed",
     "Recording",
     "Settings",

@@ -340,3 +340,19 @@ class Fact:
     actor: str = ""
     text: str = ""
     fields: Mapping[str, Json] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """One person on call."""
+
+    person: str
+    """As the pager calls them."""
+    user: str
+    """The pager's id of them."""
+    policy: str
+    """What they are on call for."""
+    level: int
+    """1 is paged first."""
+    until: datetime | None
+    """None: always."""

@@ -18,7 +18,7 @@ from pydantic import Field, field_validator
 from daemon import http
 from daemon.contract import Facts, Settings, WebAddress
 from daemon.errors import Ambiguous, Permanent, Temporary
-from daemon.model import Cursor, Delivery, Fact, FactKind, Json, Receipt, Severity
+from daemon.model import Cursor, Delivery, Fact, FactKind, Json, Receipt, Severity, Shift
 from daemon.secret import Secret
 
 LONGEST_SUMMARY = 1024
@@ -28,6 +28,7 @@ _LONGEST_WORD = 255
 _DEEPEST_PAGE = 10_000
 """REST refuses offset + limit beyond this."""
 _PAGE = 100
+_MOST_ON_CALL = 1_000
 _CLIENT = "Heliograph"
 _WORDS: Mapping[Severity, str] = {1: "critical", 2: "error", 3: "warning", 4: "info"}
 _FACTS = {
@@ -54,6 +55,9 @@ class ActionSettings(Settings):
         "https://events.pagerduty.com", description="In the EU https://events.eu.pagerduty.com"
     )
     api_url: WebAddress = Field("https://api.pagerduty.com", description="In the EU https://api.eu.pagerduty.com")
+    on_call_of: tuple[str, ...] = Field(
+        (), description="Ids of the escalation policies whose people on call are shown; none: all that the token sees"
+    )
     deadline: float = Field(20.0, gt=0, description="Seconds that one request may take in all")
 
     @field_validator("routing_keys")
@@ -136,6 +140,21 @@ class AskablePager(Pager):
             return None
         incident = found[0]
         return Receipt(id=str(incident.get("id")), url=incident.get("html_url"), state=str(incident.get("status")))
+
+    def on_call(self, now: datetime) -> tuple[Shift, ...]:
+        """Who is on call now, the first to be paged first. REST has a rate limit of its own for this."""
+        query: dict[str, Json] = {"earliest": "true", "limit": _PAGE, "offset": 0}
+        if self._settings.on_call_of:
+            query["escalation_policy_ids[]"] = list(self._settings.on_call_of)
+        found: list[Mapping[str, Json]] = []
+        more = True
+        while more and len(found) < _MOST_ON_CALL:
+            answer = _get(self._settings, "/oncalls", query | {"offset": len(found)})
+            entries = _records(answer, "oncalls")
+            found += entries
+            more = bool(entries and answer.get("more"))
+        shifts = [_shift(entry) for entry in found]
+        return tuple(sorted(dict.fromkeys(shifts), key=lambda shift: (shift.policy, shift.level, shift.person)))
 
 
 class Acknowledgements:
@@ -265,6 +284,18 @@ def _fact(entry: Mapping[str, Json]) -> Fact | None:
         actor=str(agent.get("summary") or agent.get("id") or ""),
         text=str(said) if kind is FactKind.NOTED else "",
         fields={"incident": incident.get("id"), "url": incident.get("html_url")},
+    )
+
+
+def _shift(entry: Mapping[str, Json]) -> Shift:
+    user, policy = _map(entry.get("user")), _map(entry.get("escalation_policy"))
+    level = entry.get("escalation_level")
+    return Shift(
+        person=str(user.get("summary") or user.get("id") or ""),
+        user=str(user.get("id") or ""),
+        policy=str(policy.get("summary") or policy.get("id") or ""),
+        level=level if isinstance(level, int) else 1,
+        until=_instant(entry.get("end")),
     )
 
 

@@ -91,6 +91,25 @@ class Page:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """Somebody is on call."""
+
+    user: str
+    policy: str
+    level: int = 1
+    until: datetime | None = None
+    schedule: str = "primary"
+
+    def as_json(self) -> dict[str, Json]:
+        reference = {"id": self.policy, "type": "escalation_policy_reference", "summary": self.policy}
+        return {
+            "user": _person(self.user), "escalation_policy": reference, "escalation_level": self.level,
+            "schedule": {"id": "PSCHED1", "type": "schedule_reference", "summary": self.schedule},
+            "start": None if self.until is None else _text(self.until - timedelta(hours=8)), "end": _text(self.until),
+        }  # fmt: skip
+
+
 class PagerDuty(Vendor):
     """Takes any routing key of 32 characters and any REST token that is not in `revoked`."""
 
@@ -101,6 +120,8 @@ class PagerDuty(Vendor):
         self.pages: list[Page] = []
         self.revoked: set[str] = set()
         self.visible_after = VISIBLE_AFTER
+        self.shifts: list[Shift] = []
+        """Who is on call, and for what."""
         self.drops = False
         """An outage of the kind that answers 202 and pages nobody."""
         self._entries = 0
@@ -256,6 +277,12 @@ class PagerDuty(Vendor):
     @route("GET", "/log_entries")
     def log_entries(self, request: Request) -> Response:
         return self._sheet(request, "log_entries", self._entries_of(self._seen(), request))
+
+    @route("GET", "/oncalls")
+    def oncalls(self, request: Request) -> Response:
+        asked = request.query.get("escalation_policy_ids[]")
+        known = [shift for shift in self.shifts if asked is None or shift.policy in asked]
+        return self._sheet(request, "oncalls", [shift.as_json() for shift in known])
 
     def _page(self, id: str) -> Page:
         page = next((page for page in self._seen() if page.id == id), None)

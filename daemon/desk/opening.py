@@ -324,9 +324,8 @@ def open_ticket(
     reported_at: datetime | None = None, body: Mapping[str, Json] | None = None, request: str | None = None,
 ) -> Ticket:  # fmt: skip
     """Opens this client's ticket. Its clocks run by the contract that was in force when it was reported; what a rule
-    saw is reported now. It is given to its team, at the site that owns the queue or will next."""
+    saw is reported now."""
     contract = terms.policy.contract_for(client, reported_at or now)
-    duty = terms.staff.duty(now, incident.team)
     values = {
         "incident": incident.id, "client": client, "episode": incident.episode, "severity": incident.severity,
         "state": TicketState.NEW.value, "title": incident.title, "origin": incident.origin,
@@ -341,7 +340,7 @@ def open_ticket(
         connection, terms, ticket, EventKind.OPENED, now, actor=actor, effective_at=min(start, now),
         body={
             "severity": ticket.severity, "title": ticket.title, "origin": ticket.origin, "team": incident.team,
-            "site": duty.owner or duty.next_owner or "", **(body or {}),
+            **(body or {}),
         },
     )  # fmt: skip
 

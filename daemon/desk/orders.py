@@ -13,11 +13,12 @@ from typing import Annotated, ClassVar, Literal, TypeAlias
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 from sqlalchemy import Connection
 
-from daemon.desk import aftermath, broadcast, commands, relations, triage
+from daemon.desk import aftermath, broadcast, commands, handover, relations, triage
 from daemon.desk.desk import Desk
 from daemon.desk.intake import Report, open_ticket
 from daemon.desk.terms import Terms
 from daemon.model import Fix, Goal, Ticket
+from daemon.store.handovers import Handover
 
 
 def _utc(at: datetime) -> datetime:
@@ -425,6 +426,30 @@ class ResolveAll(OnIncident):
         return broadcast.resolve_all(desk, id, self.text)
 
 
+class OnHandover(Order):
+    """Done to a handover of the queue."""
+
+    def carry_out(self, desk: Desk, id: int) -> Handover:
+        raise NotImplementedError
+
+
+class NoteForNext(OnHandover):
+    """Tell the site that takes over what it should know."""
+
+    words: ClassVar = ("text",)
+    text: Text = Field(description="What it should know.")
+
+    def carry_out(self, desk: Desk, id: int) -> Handover:
+        return handover.note(desk, id, self.text)
+
+
+class TakeOver(OnHandover):
+    """The site that takes over has read it."""
+
+    def carry_out(self, desk: Desk, id: int) -> Handover:
+        return handover.acknowledge(desk, id)
+
+
 ON_TICKET: Mapping[str, type[OnTicket]] = {
     "acknowledge": Acknowledge,
     "reply": Reply,
@@ -459,4 +484,8 @@ ON_INCIDENT: Mapping[str, type[OnIncident]] = {
     "reply": ReplyToAll,
     "update": UpdateAll,
     "resolve": ResolveAll,
+}
+ON_HANDOVER: Mapping[str, type[OnHandover]] = {
+    "note": NoteForNext,
+    "acknowledge": TakeOver,
 }

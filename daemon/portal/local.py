@@ -6,6 +6,8 @@ POST /incidents/k3x…/resolve {"actor": "asha", "text": "It is back."}
 
 The commands and what each takes are those of `daemon/desk/orders.py`.
 
+POST /handovers/3/note {"actor": "asha", "text": "Globex calls back at ten."}   /handovers/3/acknowledge
+
 POST /silences {"actor": "asha", "hold": {"rule": ["sentry/*"]}, "reason": "racks move", "seconds": 7200}
 POST /silences/3/end {"actor": "asha"}                       → {"silence": {"id": 3, "owner": "asha", …}}
 """
@@ -35,6 +37,7 @@ from daemon.portal.headers import Strict, body_of
 from daemon.secret import Secret
 from daemon.store import incidents, tickets
 from daemon.store.engine import Store
+from daemon.store.handovers import Handover
 from daemon.store.silences import Kept
 
 _LARGEST = 256 * 1024
@@ -70,6 +73,7 @@ def local(store: Store, terms: Callable[[], Terms], token: Secret) -> ASGIApp:
         Route("/tickets", desk.open, methods=["POST"]),
         Route("/tickets/{number:int}/{verb}", desk.on_ticket, methods=["POST"]),
         Route("/incidents/{id}/{verb}", desk.on_incident, methods=["POST"]),
+        Route("/handovers/{number:int}/{verb}", desk.on_handover, methods=["POST"]),
         Route("/silences", desk.silence, methods=["POST"]),
         Route("/silences/{number:int}/end", desk.end_silence, methods=["POST"]),
     ]
@@ -120,6 +124,18 @@ class _Desk:
 
         return _tickets(await run_in_threadpool(act))
 
+    async def on_handover(self, request: Request) -> Response:
+        self._let_in(request)
+        order = await self._said(request, _known(orders.ON_HANDOVER, request))
+        number: int = request.path_params["number"]
+
+        def act() -> Handover:
+            now = self.store.now()
+            with self.store.write() as connection:
+                return order.carry_out(order.desk(connection, self.terms(), now), number)
+
+        return JSONResponse({"handover": handover_said(await run_in_threadpool(act))})
+
     async def silence(self, request: Request) -> Response:
         said = await self._said(request, ToSilence)
 
@@ -153,6 +169,15 @@ class _Desk:
             return body.model_validate_json(await body_of(request, _LARGEST))
         except ValidationError as error:
             raise HTTPException(422, orders.complaint(error)) from None
+
+
+def handover_said(one: Handover) -> dict[str, Any]:
+    """A handover as JSON."""
+    return {
+        "id": one.id, "from": one.from_site, "to": one.to_site, "at": one.at.isoformat(), "note": one.note,
+        "noted_by": one.noted_by, "acknowledged_by": one.acknowledged_by,
+        "acknowledged_at": one.acknowledged_at and one.acknowledged_at.isoformat(), "tickets": list(one.tickets),
+    }  # fmt: skip
 
 
 def silence_said(kept: Kept) -> dict[str, Any]:

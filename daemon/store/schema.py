@@ -387,6 +387,31 @@ facts = Table(
     Column("recorded_at", Instant, nullable=False),
 )
 
+handovers = Table(
+    "handovers",
+    metadata,
+    Column("id", _Row, primary_key=True, autoincrement=True),
+    Column("from_site", Text, nullable=False),
+    Column("to_site", Text, nullable=False),
+    Column("at", Instant, nullable=False),
+    Column("tickets", Document, nullable=False),
+    Column("note", Text, nullable=False, server_default=text("''")),
+    Column("noted_by", Text, nullable=False, server_default=text("''")),
+    Column("acknowledged_by", Text, nullable=False, server_default=text("''")),
+    Column("acknowledged_at", Instant),
+    sqlite_autoincrement=True,
+)
+"""Each time that another site took over the queue, with what stood open."""
+
+on_call = Table(
+    "on_call",
+    metadata,
+    Column("role", Text, primary_key=True),
+    Column("shifts", Document, nullable=False),
+    Column("seen_at", Instant, nullable=False),
+)
+"""Who is on call, as each pager said when it last could be asked."""
+
 silences = Table(
     "silences",
     metadata,

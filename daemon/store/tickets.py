@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -68,6 +68,21 @@ def recent(connection: Connection, limit: int = 200) -> list[Ticket]:
     finished = tickets.c.state.in_([state.value for state in FINISHED])
     found = connection.execute(select(tickets).order_by(finished, tickets.c.id.desc()).limit(limit))
     return [rows.ticket(row) for row in found]
+
+
+def unfinished(connection: Connection, limit: int) -> list[Ticket]:
+    """The worst first, and of one severity the oldest."""
+    owed = tickets.c.state.not_in([state.value for state in FINISHED])
+    found = select(tickets).where(owed).order_by(tickets.c.severity, tickets.c.id).limit(limit)
+    return [rows.ticket(row) for row in connection.execute(found)]
+
+
+def next_deadlines(connection: Connection, numbers: Sequence[int]) -> dict[int, tuple[Goal, datetime]]:
+    """Of each ticket, the goal that is due first and when; missed ones among them, for they are owed still."""
+    live = (clocks.c.state == ClockState.RUNNING.value, clocks.c.deadline.is_not(None))
+    found = select(clocks.c.ticket, clocks.c.goal, clocks.c.deadline).where(clocks.c.ticket.in_(numbers), *live)
+    latest_first = connection.execute(found.order_by(clocks.c.deadline.desc()))
+    return {row.ticket: (row.goal, row.deadline) for row in latest_first}
 
 
 def append(connection: Connection, event: Event) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from daemon.contract import Action, Feed, Findable
+from daemon.contract import Action, Feed, Findable, OnCall
 from daemon.errors import Ambiguous, Permanent, Temporary
 from daemon.model import Fact, FactKind
 from integrations.pagerduty import (
@@ -24,7 +24,7 @@ from integrations.pagerduty import (
     dedup_key,
     feed,
 )
-from lab.pagerduty import PagerDuty
+from lab.pagerduty import PagerDuty, Shift
 from lab.server import Response, Server
 from tests.integrations.actions import (
     NOON,
@@ -418,3 +418,29 @@ def test_what_it_is() -> None:
         isinstance(action(settings), Findable),
         isinstance(feed(settings), Acknowledgements),
     )
+
+
+def test_who_is_on_call_is_read_page_after_page(bench: Bench) -> None:
+    """The first to be paged first; one who is twice on a rota is named once."""
+    people = [f"user{number:03}" for number in range(150)]
+    bench.vendor.shifts = [Shift(user, "PDEVOPS", level=2) for user in people] + [
+        Shift("asha", "PDEVOPS", until=NOON + timedelta(hours=1)),
+        Shift("asha", "PDEVOPS", until=NOON + timedelta(hours=1)),
+    ]
+    assert isinstance(bench.pager, OnCall)
+    found = bench.pager.on_call(NOON)
+
+    assert (151, ("asha", "PASHA", "PDEVOPS", 1, NOON + timedelta(hours=1))) == (
+        len(found), (found[0].person, found[0].user, found[0].policy, found[0].level, found[0].until),
+    )  # fmt: skip
+
+
+def test_only_the_policies_that_are_named_are_asked_for() -> None:
+    for bench in started(Bench(on_call_of=["PWEB"])):
+        bench.vendor.shifts = [Shift("asha", "PDEVOPS"), Shift("lena", "PWEB")]
+        assert isinstance(bench.pager, OnCall)
+        assert ["lena"] == [shift.person for shift in bench.pager.on_call(NOON)]
+
+
+def test_without_a_rest_token_nobody_is_known_to_be_on_call(tokenless: Bench) -> None:
+    assert not isinstance(tokenless.pager, OnCall)

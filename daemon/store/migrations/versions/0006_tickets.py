@@ -1,4 +1,4 @@
-"""Tickets that a person opens, takes, links and merges; action items."""
+"""Tickets that a person opens, takes, links and merges; action items; sites that hand over, and who is on call."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ def upgrade() -> None:
     _resolved()
     _links()
     _action_items()
+    _duty()
 
 
 def _resolved() -> None:
@@ -58,3 +59,25 @@ def _action_items() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_action_items_ticket", "action_items", ["ticket"])
+
+
+def _duty() -> None:
+    op.create_table(
+        "handovers",
+        Column("id", Row, primary_key=True, autoincrement=True),
+        Column("from_site", Text, nullable=False),
+        Column("to_site", Text, nullable=False),
+        Column("at", Instant, nullable=False),
+        Column("tickets", Text, nullable=False),
+        Column("note", Text, nullable=False, server_default=text("''")),
+        Column("noted_by", Text, nullable=False, server_default=text("''")),
+        Column("acknowledged_by", Text, nullable=False, server_default=text("''")),
+        Column("acknowledged_at", Instant),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "on_call",
+        Column("role", Text, primary_key=True),
+        Column("shifts", Text, nullable=False),
+        Column("seen_at", Instant, nullable=False),
+    )
