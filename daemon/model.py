@@ -217,6 +217,9 @@ class EventKind(StrEnum):
     """body: reason (`duplicate` | `false_alarm` | `withdrawn`), text; into, where it was merged."""
     RECOVERED = "recovered"
     """The incident cleared. Stops nothing by itself."""
+    CORRECTED = "corrected"
+    """What was written down late took back what had been counted. body: goal, cycle, kind (`decision` | `breach`),
+    was (its instant)."""
     EXCUSED = "excused"
     """A breach is taken out of the client's report. body: goal, cycle, reason, approver."""
     RCA = "rca"

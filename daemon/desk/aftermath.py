@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 
+from daemon.desk import counting
 from daemon.desk.desk import Desk, Refused, said
 from daemon.desk.intake import known
 from daemon.model import EventKind, Goal, Rca, Ticket, TicketState
@@ -59,11 +61,14 @@ def excuse(desk: Desk, number: int, goal: Goal, cycle: int, reason: str, approve
     said(reason, "say why: whoever audits the report will ask")
     if desk.terms.staff.people:
         known(approver, desk.terms.staff.people, "person")
-    excused = tickets.excuse(desk.connection, number, goal, cycle, desk.now)
-    if excused is None:
+    rows = [row for row in tickets.counted(desk.connection, number) if (row.goal, row.cycle) == (goal, cycle)]
+    breach = counting.standing(rows, counting.BREACH)
+    if breach is None:
         raise Refused(f"ticket {number} has no breach of {goal}, cycle {cycle}")
-    if not excused:
+    if any(row.kind == counting.EXCUSED for row in rows):
         raise Refused(f"the breach of {goal}, cycle {cycle}, of ticket {number} is excused already")
+    excused = replace(breach, kind=counting.EXCUSED, sequence=len(rows) + 1)
+    tickets.count(desk.connection, number, excused, desk.now)
     body = {"goal": goal, "cycle": cycle, "reason": reason, "approver": said(approver, "say who approved it")}
     return desk.record(ticket, EventKind.EXCUSED, body)
 

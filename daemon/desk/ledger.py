@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from sqlalchemy import Connection
 
-from daemon.desk import owed
+from daemon.desk import counting, owed
 from daemon.desk.life import after
 from daemon.desk.terms import Terms
 from daemon.model import Clock, Event, EventKind, Incident, Json, Threshold, Ticket
 from daemon.sla import clocks as sla
 from daemon.store import incidents, tickets
+from daemon.store.tickets import Counted
 
 
 def record(
@@ -34,23 +36,19 @@ def record(
         raise RuntimeError(f"ticket {ticket.id} changed under this transaction")
     changed = after(ticket, event)
     tickets.save(connection, changed)
-    settle(connection, terms, changed, now)
-    return changed
+    return settle(connection, terms, changed, now)
 
 
-def settle(connection: Connection, terms: Terms, ticket: Ticket, now: datetime) -> int:
-    """Refolds the ticket's clocks and records what has come due, each once. How many warnings were new."""
+def settle(connection: Connection, terms: Terms, ticket: Ticket, now: datetime) -> Ticket:
+    """Refolds the ticket's clocks and records what has come due, each once; and what was counted and is not so."""
     contract = terms.policy.pinned(ticket.contract)
     readings = sla.fold(contract, tickets.log(connection, ticket.id), now)
     tickets.save_clocks(connection, ticket.id, readings)
-    new = 0
     for clock in readings:
-        _count(connection, ticket, clock, now)
         crossed = [one for one in _come_due(clock, now) if _is_new(connection, ticket, clock, one, now)]
         if crossed:
             owed.warn(connection, terms, _incident(connection, ticket), ticket, clock, crossed, now)
-        new += len(crossed)
-    return new
+    return _count(connection, ticket, readings, now)
 
 
 def _come_due(clock: Clock, now: datetime) -> list[Threshold]:
@@ -59,11 +57,28 @@ def _come_due(clock: Clock, now: datetime) -> list[Threshold]:
     return [threshold for _, threshold in sorted(instants, key=lambda pair: pair[0])]
 
 
-def _count(connection: Connection, ticket: Ticket, clock: Clock, now: datetime) -> None:
-    if clock.decided_at is not None:
-        tickets.decide(connection, ticket, clock, "decision", clock.decided_at, now)
-    if clock.breached_at is not None:
-        tickets.decide(connection, ticket, clock, "breach", clock.breached_at, now)
+def _count(connection: Connection, ticket: Ticket, readings: Iterable[Clock], now: datetime) -> Ticket:
+    """A cycle is decided once, and breached once. What a replay takes back is counted apart, and told on the log."""
+    rows = tickets.counted(connection, ticket.id)
+    entries = counting.entries(ticket, readings, rows)
+    for entry in entries:
+        tickets.count(connection, ticket.id, entry, now)
+    for entry in entries:
+        if counting.is_withdrawal(entry):
+            ticket = _correct(connection, ticket, entry, now)
+    return ticket
+
+
+def _correct(connection: Connection, ticket: Ticket, entry: Counted, now: datetime) -> Ticket:
+    body = {
+        "goal": entry.goal, "cycle": entry.cycle, "kind": counting.what(entry), "was": entry.at.isoformat(),
+    }  # fmt: skip
+    event = Event(ticket.id, ticket.version + 1, EventKind.CORRECTED, now, now, "clock", body)
+    if not tickets.append(connection, event):
+        raise RuntimeError(f"ticket {ticket.id} changed under this transaction")
+    corrected = after(ticket, event)
+    tickets.save(connection, corrected)
+    return corrected
 
 
 def _is_new(connection: Connection, ticket: Ticket, clock: Clock, threshold: Threshold, now: datetime) -> bool:

@@ -244,6 +244,7 @@ _DETAILED: dict[EventKind, Callable[[Mapping[str, Json]], str]] = {
     EventKind.LOOPED_IN: lambda body: f"asked {body.get('team')} to help",
     EventKind.WORKAROUND: _workaround,
     EventKind.CANCELLED: _cancelled,
+    EventKind.CORRECTED: lambda body: f"took back the {body.get('kind')} of {body.get('goal')}: told late",
     EventKind.EXCUSED: lambda body: f"excused the breach of {body.get('goal')}, approved by {body.get('approver')}",
     EventKind.RCA: lambda body: f"{body.get('to')} the report on the root cause",
     EventKind.ACTION: _action,

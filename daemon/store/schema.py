@@ -294,14 +294,16 @@ decisions = Table(
     Column("ticket", BigInteger, ForeignKey("tickets.id"), primary_key=True),
     Column("goal", Text, primary_key=True),
     Column("cycle", Integer, primary_key=True),
-    Column("kind", Text, primary_key=True),
+    Column("sequence", Integer, primary_key=True),
+    Column("kind", Text, nullable=False),
     Column("client", Text, nullable=False),
     Column("severity", Integer, nullable=False),
     Column("at", Instant, nullable=False),
     Column("recorded_at", Instant, nullable=False),
 )
 """What was counted (`decision`, `breach`), what was taken back (`decision_withdrawn`, `breach_withdrawn`), and which
-breaches are excused (`excused`). Never trimmed, so no counter falls."""
+breaches are excused (`excused`), by sequence within a cycle. What is taken back has the labels of what was counted.
+Never trimmed, so no counter falls."""
 
 links = Table(
     "links",

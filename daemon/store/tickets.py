@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
-from daemon.model import FINISHED, Clock, ClockState, Event, EventKind, Goal, Ticket, TicketState
+from daemon.model import FINISHED, Clock, ClockState, Event, EventKind, Goal, Severity, Ticket, TicketState
 from daemon.store import rows
 from daemon.store.engine import insert_new
 from daemon.store.schema import action_items, clocks, decisions, events, links, tickets, warnings
@@ -181,27 +181,32 @@ def next_due(connection: Connection) -> datetime | None:
     return earliest
 
 
-def decide(connection: Connection, ticket: Ticket, clock: Clock, kind: str, at: datetime, now: datetime) -> bool:
-    """Counts a decision or a breach of a clock's cycle, once ever."""
-    return (
-        connection.execute(
-            insert_new(connection, decisions).values(
-                ticket=ticket.id, goal=clock.goal, cycle=clock.cycle, kind=kind, client=ticket.client,
-                severity=clock.severity, at=at, recorded_at=now,
-            )
-        ).rowcount
-        == 1
-    )  # fmt: skip
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What the figures hold of one cycle."""
+
+    goal: Goal
+    cycle: int
+    kind: str
+    """`decision`, `breach`, `excused`; with `_withdrawn`, that it was taken back."""
+    sequence: int
+    client: str
+    severity: Severity
+    at: datetime
 
 
-def excuse(connection: Connection, ticket: int, goal: Goal, cycle: int, now: datetime) -> bool | None:
-    """Takes a breach out of the client's report. False if it is out already, None if there is no such breach."""
-    this = (decisions.c.ticket == ticket, decisions.c.goal == goal, decisions.c.cycle == cycle)
-    breach = connection.execute(select(decisions).where(*this, decisions.c.kind == "breach")).one_or_none()
-    if breach is None:
-        return None
-    values = dict(breach._mapping) | {"kind": "excused", "recorded_at": now}
-    return connection.execute(insert_new(connection, decisions).values(values)).rowcount == 1
+def counted(connection: Connection, ticket: int) -> list[Counted]:
+    """In the order in which it was counted."""
+    found = select(decisions).where(decisions.c.ticket == ticket)
+    found = found.order_by(decisions.c.goal, decisions.c.cycle, decisions.c.sequence)
+    return [
+        Counted(row.goal, row.cycle, row.kind, row.sequence, row.client, row.severity, row.at)
+        for row in connection.execute(found)
+    ]
+
+
+def count(connection: Connection, ticket: int, one: Counted, now: datetime) -> None:
+    connection.execute(insert(decisions).values(ticket=ticket, recorded_at=now, **asdict(one)))
 
 
 def add_action(connection: Connection, ticket: int, text: str, owner: str, due: str) -> int:

@@ -16,6 +16,7 @@ from daemon.collector import Collector
 from daemon.model import Clock, ClockState, Delivery, Event, EventKind, Goal, Ticket
 from daemon.store import deliveries, incidents, polls, tickets
 from daemon.store.engine import Store
+from daemon.store.tickets import Counted
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -168,8 +169,10 @@ def test_decisions_breaches_and_what_was_taken_back(store: Store) -> None:
     with store.write() as connection:
         incident(connection, "i1")
         of = ticket(connection)
-        for kind in ("decision", "breach", "breach_withdrawn"):
-            tickets.decide(connection, of, clock(of.id), kind, NOON, NOON)
+        for sequence, kind in enumerate(("decision", "breach", "breach_withdrawn"), 1):
+            told = clock(of.id)
+            row = Counted(told.goal, told.cycle, kind, sequence, of.client, told.severity, NOON)
+            tickets.count(connection, of.id, row, NOON)
         tickets.warn(connection, of, clock(of.id), 1, "50%", NOON, NOON + timedelta(seconds=3))
     seen = scraped(store)
 

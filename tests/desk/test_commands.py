@@ -108,7 +108,7 @@ def test_a_late_reply_is_a_breach_and_stops_the_clock(world: World) -> None:
     reply(world)
 
     assert NOON + 15 * MINUTE == world.clock_of("response")["breached_at"]
-    assert ["breach", "decision"] == [row["kind"] for row in world.rows("decisions") if row["ticket"] == 1]
+    assert ["decision", "breach"] == [row["kind"] for row in world.rows("decisions") if row["ticket"] == 1]
 
 
 def test_a_reply_on_what_is_resolved_opens_nothing(world: World) -> None:

@@ -337,7 +337,7 @@ def test_a_breach_is_excused_once_by_somebody_who_says_why(office: Office) -> No
     office.do(commands.reply, 1, "Sorry, we are late.")
     office.do(aftermath.excuse, 1, "response", 1, "Their firewall.", "lena")
 
-    assert ["breach", "decision", "excused"] == [
+    assert ["decision", "breach", "excused"] == [
         row["kind"] for row in office.world.rows("decisions") if row["goal"] == "response"
     ]
     assert NOON + HOUR == office.world.clock_of("response")["breached_at"]

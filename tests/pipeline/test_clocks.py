@@ -61,7 +61,7 @@ def test_a_breach_is_decided_once_and_pages(world: World) -> None:
     world.after(MINUTE)
     world.run(world.clocks())
 
-    assert [("response", "breach", NOON + 15 * MINUTE), ("response", "decision", NOON + 15 * MINUTE)] == [
+    assert [("response", "decision", NOON + 15 * MINUTE), ("response", "breach", NOON + 15 * MINUTE)] == [
         (row["goal"], row["kind"], row["at"]) for row in world.rows("decisions")
     ]
     assert ["w:1:response:1:1:breach"] == warned(world)

@@ -28,6 +28,7 @@ def upgrade() -> None:
     _links()
     _action_items()
     _duty()
+    _decisions()
 
 
 def _resolved() -> None:
@@ -81,3 +82,28 @@ def _duty() -> None:
         Column("shifts", Text, nullable=False),
         Column("seen_at", Instant, nullable=False),
     )
+
+
+def _decisions() -> None:
+    """What was counted may be taken back and counted again: each by a sequence of its own."""
+    op.create_table(
+        "decisions_next",
+        Column("ticket", BigInteger, ForeignKey("tickets.id"), primary_key=True),
+        Column("goal", Text, primary_key=True),
+        Column("cycle", Integer, primary_key=True),
+        Column("sequence", Integer, primary_key=True),
+        Column("kind", Text, nullable=False),
+        Column("client", Text, nullable=False),
+        Column("severity", Integer, nullable=False),
+        Column("at", Instant, nullable=False),
+        Column("recorded_at", Instant, nullable=False),
+    )
+    op.execute(
+        "insert into decisions_next select ticket, goal, cycle,"
+        " row_number() over (partition by ticket, goal, cycle order by recorded_at, kind desc),"
+        " kind, client, severity, at, recorded_at from decisions"
+    )
+    op.drop_table("decisions")
+    op.rename_table("decisions_next", "decisions")
+    if op.get_bind().dialect.name == "postgresql":
+        op.execute("alter index decisions_next_pkey rename to decisions_pkey")
