@@ -6,7 +6,7 @@ import random
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -28,19 +28,21 @@ class Told:
     body: dict[str, Any]
 
 
-REPLY = (EventKind.MESSAGE, {"text": "x", "public": True, "human": True, "by": "rep"})
-WAITS = (EventKind.STATE, {"to": TicketState.AWAITING_CLIENT.value})
-RESUMES = (EventKind.STATE, {"to": TicketState.IN_PROGRESS.value})
-RESOLVED = (EventKind.RESOLVED, {"text": "x"})
-REOPENED = (EventKind.REOPENED, {"reason": "x"})
-RAISED, LOWERED = ((EventKind.SEVERITY, {"to": to, "reason": "x"}) for to in (1, 2))
+What: TypeAlias = tuple[EventKind, dict[str, Any]]
+REPLY: What = (EventKind.MESSAGE, {"text": "x", "public": True, "human": True, "by": "rep"})
+WAITS: What = (EventKind.STATE, {"to": TicketState.AWAITING_CLIENT.value})
+RESUMES: What = (EventKind.STATE, {"to": TicketState.IN_PROGRESS.value})
+RESOLVED: What = (EventKind.RESOLVED, {"text": "x"})
+REOPENED: What = (EventKind.REOPENED, {"reason": "x"})
+RAISED: What = (EventKind.SEVERITY, {"to": 1, "reason": "x"})
+LOWERED: What = (EventKind.SEVERITY, {"to": 2, "reason": "x"})
 
 
 @st.composite
 def stories(draw: st.DrawFn) -> list[Told]:
     """Up to eight things within twenty hours, each at an instant of its own."""
     minutes = draw(st.lists(st.integers(1, 1200), unique=True, max_size=8))
-    what = st.sampled_from([REPLY, WAITS, RESUMES, RESOLVED, REOPENED, RAISED, LOWERED])
+    what: st.SearchStrategy[What] = st.sampled_from([REPLY, WAITS, RESUMES, RESOLVED, REOPENED, RAISED, LOWERED])
     return [Told(minute, *draw(what)) for minute in sorted(minutes)]
 
 
