@@ -50,6 +50,17 @@ class Policy:
         begun = [version for version in versions if version.since is None or version.since <= at]
         return begun[-1] if begun else versions[0]
 
+    def promised(self, start: datetime, end: datetime) -> list[Contract]:
+        """The versions in force at some time of [start, end) by which something is promised to a client."""
+        names = sorted({client.contract for client in self.clients.values()})
+        begins = {name: self.in_force(name, start) for name in names}
+        return [
+            version
+            for name in names
+            for version in self.contracts[name]
+            if version == begins[name] or (version.since is not None and start < version.since < end)
+        ]
+
     def pinned(self, version: str) -> Contract:
         """The version that a ticket keeps. LookupError if it is no longer written down (see `missing`)."""
         for contract in self.contracts.get(version.partition("@")[0], ()):

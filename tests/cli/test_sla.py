@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as ET
 
 import pytest
 
 from daemon.__main__ import main
+from daemon.cli.sla.week import letters
 
 POLICY = """
 sites:
@@ -144,3 +146,87 @@ def test_due_says_what_it_does_not_know(
     words: tuple[str, ...], answer: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert (2, answer) == told(capsys, "due", "--severity", "1", *words)
+
+
+@pytest.mark.usefixtures("office")
+def test_coverage_tells_handovers_and_gaps_by_both_walls(capsys: pytest.CaptureFixture[str]) -> None:
+    """Friday is a holiday in London, so nobody takes over from Hyderabad."""
+    said = document(capsys, "coverage", "--week", "2026-W52")
+    friday = {"start": "2026-12-25T12:30:00Z", "end": "2026-12-28T00:00:00Z", "seconds": 214200, "then": "hyd",
+              "then_at": "2026-12-28T03:30:00Z", "then_at_local": "2026-12-28T09:00:00+05:30"}  # fmt: skip
+
+    assert [f"2026-12-{day}T09:00:00Z" for day in (21, 22, 23, 24)] == [one["at"] for one in said["handovers"]]
+    assert {"from": "hyd", "to": "lon"} == {key: said["handovers"][0][key] for key in ("from", "to")}
+    assert friday == said["gaps"][-1]
+    assert 168 * 3600 == said["unstaffed_seconds"] + 4 * 14 * 3600 + 9 * 3600
+
+
+@pytest.mark.usefixtures("office")
+def test_coverage_follows_a_sites_clock_over_its_change(capsys: pytest.CaptureFixture[str]) -> None:
+    """London takes over at nine by its own wall: an hour later by UTC once its clocks are back."""
+    before, after = (document(capsys, "coverage", "--week", week)["handovers"][0] for week in ("2026-W43", "2026-W44"))
+
+    assert ("2026-10-19T08:00:00Z", "2026-10-26T09:00:00Z") == (before["at"], after["at"])
+    assert ("2026-10-19T09:00:00+01:00", "2026-10-26T09:00:00+00:00") == (before["at_local"], after["at_local"])
+    assert "lon puts its clocks back by 1h in this week.\n" in told(capsys, "coverage", "--week", "2026-W43")[1]
+
+
+@pytest.mark.usefixtures("office")
+def test_coverage_warns_of_promised_time_in_gaps(capsys: pytest.CaptureFixture[str]) -> None:
+    """Only --strict makes it an error: a gap may be the pager's."""
+    code, said = told(capsys, "coverage", "--week", "2026-W49")
+    warning = (
+        "! gold@2026-01-01T00:00:00Z counts 24x7 for 98h while nobody is there:"
+        " response at severity 1, 2; resolution at severity 1, 2; update at severity 1, 2.\n"
+    )
+
+    assert 0 == code
+    assert warning in said
+    assert 1 == told(capsys, "coverage", "--week", "2026-W49", "--strict")[0]
+
+
+def test_coverage_is_content_where_somebody_is_always_there(office: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = office / "config.yaml"
+    file.write_text(file.read_text().replace("hyd: {calendar: hyd}", "hyd: {calendar: 24x7}"))
+
+    code, said = told(capsys, "coverage", "--week", "2026-W49", "--strict")
+
+    assert 0 == code
+    assert "Somebody is there 100.0% of the week; nobody for 0s.\n" in said
+    assert "nobody from" not in said
+
+
+@pytest.mark.usefixtures("office")
+def test_coverage_draws_a_row_a_day(capsys: pytest.CaptureFixture[str]) -> None:
+    """Half an hour a cell, to the minute that a site opens."""
+    lines = told(capsys, "coverage", "--week", "2026-W52")[1].splitlines()
+
+    assert "Mon 12-21  " + "." * 7 + "H" * 11 + "L" * 17 + "." * 13 == lines[3].rstrip()
+    assert "Fri 12-25  " + "." * 7 + "H" * 18 + "." * 23 == lines[7].rstrip()
+    assert "H hyd   L lon   . nobody" == lines[11].strip()
+
+
+def test_coverage_is_written_as_a_picture(office: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _ = told(capsys, "coverage", "--week", "2026-W52", "--picture", "week.svg")
+    drawn = ET.parse(office / "week.svg")
+    titles = [title.text for title in drawn.iter("{http://www.w3.org/2000/svg}title")]
+
+    assert 0 == code
+    assert "lon Mon 09:00 to Mon 17:30 UTC" in titles
+    assert 2 == told(capsys, "coverage", "--picture", "no/such/folder.svg")[0]
+
+
+def test_coverage_needs_a_week_and_sites(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert (2, "config.yaml: there are no sites. Name them, and when each is open.\n") == told(capsys, "coverage")
+    (folder / "config.yaml").write_text((folder / "config.yaml").read_text() + POLICY)
+    for wrong in ("2026-W54", "2026-49", "0000-W01"):
+        said = f"--week: '{wrong}' is no week. Write it as 2026-W49: the year has 52 of them, or 53.\n"
+        assert (2, said) == told(capsys, "coverage", "--week", wrong)
+
+
+@pytest.mark.parametrize(
+    ("sites", "expected"),
+    [(["hyd", "ham", "h"], "HAB"), (["1", "2"], "AB"), (["lon", "leo", "lo"], "LEO")],
+)
+def test_each_site_has_a_letter_of_its_own(sites: list[str], expected: str) -> None:
+    assert expected == "".join(letters(sites).values())

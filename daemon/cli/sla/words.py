@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from daemon.cli.words import Commands, add, with_config
 
@@ -11,6 +12,7 @@ def sla(commands: Commands) -> None:
     group = commands.add_parser("sla", help="ask what was promised, test it, and see what a change would move")
     verbs = group.add_subparsers(required=True, metavar="COMMAND")
     _due(verbs)
+    _coverage(verbs)
 
 
 def _command(verbs: Commands, name: str, module: str, said: str, example: str) -> argparse.ArgumentParser:
@@ -32,3 +34,17 @@ def _due(verbs: Commands) -> None:
         "--at", metavar="INSTANT", help="when it is reported: 2026-12-24T16:30, by the client's wall, or with an offset"
     )
     command.add_argument("--code-fix", action="store_true", help="its fix waits for the next minor release")
+
+
+def _coverage(verbs: Commands) -> None:
+    command = _command(
+        verbs, "coverage", "coverage", "draw which site has the queue in each hour of a week",
+        "heliograph sla coverage --week 2026-W49 --picture week.svg",
+    )  # fmt: skip
+    command.add_argument("--week", metavar="WEEK", help="such as 2026-W49; default: this one")
+    command.add_argument("--strict", action="store_true", help="exit 1 if promised time counts while nobody is there")
+    _picture(command)
+
+
+def _picture(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--picture", type=Path, metavar="FILE", help="draw it into a file, as SVG")
