@@ -12,6 +12,9 @@ from importlib import import_module
 from pathlib import Path
 
 from daemon.cli import WRONG
+from daemon.cli.sla.words import sla
+from daemon.cli.words import add as _add
+from daemon.cli.words import with_config as _with_config
 from daemon.contract import parse_duration
 from daemon.errors import ConfigError
 
@@ -37,6 +40,7 @@ def parser(asked: str | None = None) -> argparse.ArgumentParser:
         description="Watches Sentry, Datadog and AWS; opens tickets with SLA clocks; pages; files defects.",
         epilog="Start with `heliograph demo`: it needs no account and nothing leaves the machine.",
     )
+    top.set_defaults(chance=random.Random())
     commands = top.add_subparsers(required=True, metavar="COMMAND")
     _run(commands)
     _check(commands)
@@ -47,30 +51,8 @@ def parser(asked: str | None = None) -> argparse.ArgumentParser:
     _duty(commands)
     _why(commands)
     _silence(commands)
+    sla(commands)
     return top
-
-
-def _add(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser],
-    name: str,
-    module: str,
-    function: str,
-    said: str,
-    example: str = "",
-) -> argparse.ArgumentParser:
-    command = commands.add_parser(
-        name,
-        help=said,
-        description=said[0].upper() + said[1:] + ".",
-        epilog=f"Example: {example}" if example else None,
-    )
-    command.set_defaults(module=module, function=function, chance=random.Random())
-    return command
-
-
-def _with_config(command: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    command.add_argument("--config", type=Path, default=None, metavar="FILE", help="default: ./config.yaml")
-    return command
 
 
 def _run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -283,6 +283,16 @@ class Calendar:
                     return instant(starts[i])
         return None
 
+    def stretches(self, a: datetime, b: datetime) -> list[tuple[datetime, datetime]]:
+        """The open parts of [a, b), in order, none touching the next."""
+        low, high = seconds(a), seconds(b)
+        if self._always:
+            return [(instant(low), instant(high))] if low < high else []
+        years = (self._year(year) for year in range(_year_of(low), _year_of(high) + 1))
+        merged = _merge(pair for year in years for pair in zip(year.starts, year.ends, strict=True))
+        cut = [(max(low, start), min(high, end)) for start, end in merged]
+        return [(instant(start), instant(end)) for start, end in cut if start < end]
+
     def count(self, a: int, b: int) -> int:
         """`open_time` of whole seconds since 1970."""
         if self._always or b <= a:

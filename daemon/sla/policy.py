@@ -42,9 +42,24 @@ class Policy:
 
     def contract_for(self, client: str, at: datetime) -> Contract:
         """The version in force at `at`; before the first one, the first one. KeyError for a client that is not ours."""
-        versions = self.contracts[self.clients[client].contract]
-        in_force = [version for version in versions if version.since is None or version.since <= at]
-        return in_force[-1] if in_force else versions[0]
+        return self.in_force(self.clients[client].contract, at)
+
+    def in_force(self, contract: str, at: datetime) -> Contract:
+        """The version of a contract at `at`; before the first one, the first one. KeyError if there is none."""
+        versions = self.contracts[contract]
+        begun = [version for version in versions if version.since is None or version.since <= at]
+        return begun[-1] if begun else versions[0]
+
+    def promised(self, start: datetime, end: datetime) -> list[Contract]:
+        """The versions in force at some time of [start, end) by which something is promised to a client."""
+        names = sorted({client.contract for client in self.clients.values()})
+        begins = {name: self.in_force(name, start) for name in names}
+        return [
+            version
+            for name in names
+            for version in self.contracts[name]
+            if version == begins[name] or (version.since is not None and start < version.since < end)
+        ]
 
     def pinned(self, version: str) -> Contract:
         """The version that a ticket keeps. LookupError if it is no longer written down (see `missing`)."""

@@ -7,10 +7,11 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime
 from typing import Any, TypeVar
+from zoneinfo import ZoneInfo
 
 from daemon.errors import Problem
 from daemon.marked_yaml import Mark, MarkedList, MarkedMap
-from daemon.sla.calendar import Window, zone
+from daemon.sla.calendar import Window, instant, wall_instant, zone
 
 T = TypeVar("T")
 
@@ -177,6 +178,24 @@ def moment(value: Any) -> datetime:
     if at.tzinfo is None:
         raise Wrong(f"{named(value)} does not say in which time zone.", "Write it as 2026-07-01T00:00:00Z.")
     return at.astimezone(UTC)
+
+
+def moment_in(tz: ZoneInfo) -> Callable[[Any], datetime]:
+    """An instant; one without an offset is what the wall shows in `tz`: where it does so twice, the first of the two,
+    where never, the end of the gap."""
+
+    def parse(value: Any) -> datetime:
+        try:
+            at = datetime.fromisoformat(value if isinstance(value, str) and "T" in value else "")
+        except ValueError:
+            hint = "Write it as 2026-12-24T16:30, with Z or an offset if it is not local."
+            raise Wrong(f"{named(value)} is not an instant.", hint) from None
+        if at.tzinfo is not None:
+            return at.astimezone(UTC)
+        shown = wall_instant(at.date(), at.hour * 60 + at.minute, tz)
+        return instant(shown + at.second)
+
+    return parse
 
 
 def wall_time(value: Any) -> int:

@@ -1,0 +1,1 @@
+"""`heliograph sla`: what was promised, asked before and after."""
