@@ -55,6 +55,17 @@ class Sounded:
     at: int
 
 
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """A stretch in which the clock ran, by one calendar."""
+
+    start: int
+    end: int
+    calendar: Calendar
+    severity: Severity
+    on_train: bool
+
+
 @dataclass(slots=True)
 class Cycle:
     contract: Contract
@@ -82,6 +93,8 @@ class Cycle:
     decided_severity: Severity | None = None
     spans: list[tuple[int, int]] = field(default_factory=list)
     """When it ran."""
+    ran: list[Ran] = field(default_factory=list)
+    """The same and those before a new start, as a person asks for them."""
     sounded: list[Sounded] = field(default_factory=list)
     armings: dict[str, int] = field(default_factory=dict)
     acknowledged: bool = False
@@ -249,6 +262,8 @@ class Cycle:
         self.catch_up(to, stops=stops)
         if self.since is None:
             return
+        if self.promise is not None and self.since < to:
+            self.ran.append(Ran(self.since, to, self.promise.calendar, self.severity, self.on_train))
         self.consumed = self.used(to)
         for limit in self.limits:
             limit.spend(self.since, to)

@@ -13,6 +13,9 @@ def sla(commands: Commands) -> None:
     verbs = group.add_subparsers(required=True, metavar="COMMAND")
     _due(verbs)
     _coverage(verbs)
+    _explain(verbs)
+    _test(verbs)
+    _preview(verbs)
 
 
 def _command(verbs: Commands, name: str, module: str, said: str, example: str) -> argparse.ArgumentParser:
@@ -44,6 +47,30 @@ def _coverage(verbs: Commands) -> None:
     command.add_argument("--week", metavar="WEEK", help="such as 2026-W49; default: this one")
     command.add_argument("--strict", action="store_true", help="exit 1 if promised time counts while nobody is there")
     _picture(command)
+
+
+def _explain(verbs: Commands) -> None:
+    command = _command(
+        verbs, "explain", "explain", "say how the time of a ticket's clocks went, and why",
+        "heliograph sla explain 7 --picture clocks.svg",
+    )  # fmt: skip
+    command.add_argument("ticket", type=int, metavar="TICKET", help="its number")
+    _picture(command)
+
+
+def _test(verbs: Commands) -> None:
+    command = _command(
+        verbs, "test", "promises", "test promises against worked examples", "heliograph sla test promises.yaml"
+    )
+    command.add_argument("files", nargs="+", type=Path, metavar="FILE", help="worked examples: docs/sla.md")
+
+
+def _preview(verbs: Commands) -> None:
+    command = _command(
+        verbs, "preview", "preview", "say which open tickets another configuration would move",
+        "heliograph sla preview new/config.yaml",
+    )  # fmt: skip
+    command.add_argument("new", type=Path, metavar="NEW", help="a whole configuration")
 
 
 def _picture(command: argparse.ArgumentParser) -> None:
