@@ -76,6 +76,8 @@ def perform(setup: app.Setup, noun: str, verb: str, subject: str, said: dict[str
 
     `subject` is a ticket's number or an incident's id; empty where a ticket is opened.
     """
+    if noun == "ticket" and subject and not subject.isdecimal():
+        raise Refused(f"'{subject}' is no ticket's number")
     try:
         token = Secret(setup.token_file.read_text())
         path = f"/{noun}s/{quote(subject, safe='')}/{verb}" if subject else f"/{noun}s"
@@ -103,8 +105,6 @@ def _directly(setup: app.Setup, noun: str, verb: str, subject: str, said: str) -
 
 def _order(noun: str, verb: str, subject: str, said: str) -> orders.Order:
     """Raises Refused if it cannot be understood."""
-    if noun == "ticket" and subject and not subject.isdecimal():
-        raise Refused(f"'{subject}' is no ticket's number")
     table: Mapping[str, type[orders.Order]] = orders.ON_INCIDENT if noun == "incident" else orders.ON_TICKET
     try:
         return (table[verb] if subject else orders.Open).model_validate_json(said)

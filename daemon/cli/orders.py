@@ -6,7 +6,7 @@ import argparse
 import types
 from collections.abc import Callable, Iterator, Mapping
 from enum import Enum
-from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeAlias, Union, get_args, get_origin
 
 from pydantic.fields import FieldInfo
 
@@ -81,7 +81,7 @@ def _plain(annotation: Any) -> Iterator[Any]:
     """The types of a union, without what is annotated."""
     if get_origin(annotation) is Annotated:
         yield from _plain(get_args(annotation)[0])
-    elif isinstance(annotation, types.UnionType):
+    elif get_origin(annotation) in (types.UnionType, Union):
         for one in get_args(annotation):
             yield from _plain(one)
     else:

@@ -117,3 +117,59 @@ def test_a_title_is_text_and_steers_no_terminal(daemon: app.Daemon, capsys: pyte
     assert "[Triggered on {host:web}]" in said
     assert "[/red]" in said
     assert "\x1b" not in said
+
+
+@pytest.mark.usefixtures("desk")
+def test_a_ticket_has_its_whole_life_on_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
+    """Options of every kind reach the desk: a number, a choice, a date, an instant; and it is shown as it stands."""
+    said = json.loads(
+        told(capsys, "ticket", "open", "internal", "2", "Carts are empty", "--request", "m1", "--json")[1]
+    )
+    number = str(said[0]["id"])
+    assert said == json.loads(
+        told(capsys, "ticket", "open", "internal", "2", "Carts are empty", "--request", "m1", "--json")[1]
+    )
+    for words in (
+        ["propose-workaround", number, "Reload.", "--kind", "permanent"],
+        ["accept-workaround", number, "--text", "Fine.", "--lower-to", "3"],
+        ["await-fix", number, "minor_release", "--release", "4.12"],
+        ["deploy", number],
+        ["resolve", number, "Shipped."],
+        ["plan-action", number, "Watch the cart.", "--owner", "asha", "--due", "2026-12-31"],
+        ["request-rca", number],
+        ["reopen", number, "Not yet."],
+        ["link", number, "1", "--how", "follows"],
+    ):
+        code, answer = told(capsys, "ticket", *words, "--as", "asha")
+        assert 0 == code, answer
+    shown = json.loads(told(capsys, "ticket", "show", number, "--json")[1])
+
+    assert ("in_progress", 3, "accepted", "minor_release", "requested") == tuple(
+        shown[name] for name in ("state", "severity", "workaround", "fix", "rca")
+    )
+    assert [{"ticket": 1, "as": "follows"}] == shown["links"]
+    assert ["Watch the cart."] == [one["text"] for one in shown["actions"]]
+    code, screen = told(capsys, "ticket", "show", number)
+    assert (0, True, True) == (code, "accepted the work-around" in screen, "follows" in screen)
+
+
+@pytest.mark.usefixtures("desk")
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["severity", "1", "9", "x"], "to: Input should be less than or equal to 4"),
+        (["open", "internl", "2", "x"], "there is no client 'internl': did you mean 'internal'?"),
+        (["reply", "one", "x"], "'one' is no ticket's number"),
+        (["reply", "99", "x"], "there is no ticket 99"),
+        (["reply", "1", "x", "--at", "noon"], "at: Input should be a valid datetime"),
+        (["reply", "1", "x", "--at", "2199-01-01T00:00:00Z"], "is in the future"),
+        (["merge", "1", "1"], "ticket 1 is itself"),
+    ],
+)
+def test_what_makes_no_sense_is_told_and_exits_with_1(
+    capsys: pytest.CaptureFixture[str], words: list[str], why: str
+) -> None:
+    code, said = told(capsys, "ticket", *words)
+
+    assert 1 == code
+    assert why in said
