@@ -11,11 +11,11 @@ from itertools import accumulate
 from pathlib import Path
 from typing import TypeAlias
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select, union_all
 
 from daemon.clock import ToldClock
 from daemon.desk import owed
-from daemon.model import Incident
+from daemon.model import Incident, IncidentState
 from daemon.pipeline import detect
 from daemon.pipeline.open import Detection
 from daemon.pipeline.settle import expect, settle
@@ -23,6 +23,7 @@ from daemon.rules.engine import Engine
 from daemon.rules.model import Rule, RuleTest
 from daemon.rules.testing import Arrival, Observed, ObservedIncident, arrivals, compare
 from daemon.store import deliveries, incidents, polls, tickets, windows
+from daemon.store import schema as tables
 from daemon.store.engine import Store
 from daemon.store.schema import evidence, signals
 
@@ -82,11 +83,11 @@ class Stage:
             with self.store.write() as connection:
                 at = START
                 _declare(connection, detection)
+                hearing = Hearing(connection, detection, engine)
                 for each in wanted:
                     at = each.signal.at
-                    read_up_to(connection, detection, engine, at)
-                    detect.detect(connection, detection, engine, [each], at)
-                read_up_to(connection, detection, engine, at + _MOMENT)  # where it ends is no silence
+                    hearing.hear([each], at, at)
+                hearing.read_up_to(at + _MOMENT)  # where it ends is no silence
                 found = _replayed(connection)
                 raise _Undone
         except _Undone:
@@ -125,12 +126,11 @@ def _play(connection: Connection, detection: Detection, engine: Engine, test: Ru
     end = max((arrival.at for arrival in waiting), default=START)
     _declare(connection, detection)
     expect(connection, engine, START)
+    hearing = Hearing(connection, detection, engine)
     for arrival, earliest in zip(waiting, _earliest(waiting), strict=True):
-        read_up_to(connection, detection, engine, min(earliest, arrival.at))
         wanted, _ = detect.sift(engine, [arrival.signal])
-        detect.detect(connection, detection, engine, wanted, arrival.at)
-    watched = end + SETTLES_AFTER if test.until is None else max(end, START + test.until)
-    read_up_to(connection, detection, engine, watched)
+        hearing.hear(wanted, min(earliest, arrival.at), arrival.at)
+    hearing.read_up_to(end + SETTLES_AFTER if test.until is None else max(end, START + test.until))
     return Observed(tuple(_observed(connection, incident) for incident in incidents.recent(connection)))
 
 
@@ -140,20 +140,59 @@ def _earliest(waiting: Sequence[Arrival]) -> list[datetime]:
     return list(backwards)[::-1]
 
 
-def read_up_to(connection: Connection, detection: Detection, engine: Engine, until: datetime) -> None:
-    """Tells the sources to be read up to `until`, and lets what becomes certain on the way happen at its own time."""
-    before = datetime.min.replace(tzinfo=UTC)
-    while (due := _next(connection, until)) is not None and due > before:
-        polls.read_to(connection, due + _MOMENT)
-        while settle(connection, detection, engine, due):
-            pass
-        before = due
-    polls.read_to(connection, until)
+@dataclass
+class Hearing:
+    """Signals one after the other, each at its own time, and between them what becomes certain at its own.
+
+    As long as nothing comes of them, windows are moved in memory and written once.
+    """
+
+    connection: Connection
+    detection: Detection
+    engine: Engine
+    _detecting: detect.Detecting | None = None
+    _next_at: datetime | None = None
+    """When the first of what is written has something to say."""
+
+    def hear(self, wanted: Sequence[detect.Wanted], read_to: datetime, now: datetime) -> None:
+        """Up to `read_to` all sources have been read by then."""
+        detecting = self._detecting
+        if detecting is None or detecting.stirred or self._is_due(read_to) or _recovers(wanted):
+            self.read_up_to(read_to)
+            detecting = self._detecting = detect.Detecting(self.connection, self.detection, self.engine, now)
+        detecting.now = now
+        detecting.take(wanted)
+
+    def read_up_to(self, until: datetime) -> None:
+        if self._detecting is not None:
+            self._detecting.flush()
+            self._detecting = None
+        before, worked = datetime.min.replace(tzinfo=UTC), False
+        while (due := _next(self.connection)) is not None and due < until and (due > before or worked):
+            polls.read_to(self.connection, due + _MOMENT)
+            worked = settle(self.connection, self.detection, self.engine, due)
+            before = due
+        polls.read_to(self.connection, until)
+        self._next_at = due
+
+    def _is_due(self, until: datetime) -> bool:
+        moved = None if self._detecting is None else self._detecting.due_at
+        return any(at is not None and at < until for at in (moved, self._next_at))
 
 
-def _next(connection: Connection, until: datetime) -> datetime | None:
-    found = [at for at in (windows.next_due(connection), incidents.next_clear(connection)) if at is not None]
-    return min((at for at in found if at < until), default=None)
+def _recovers(wanted: Iterable[detect.Wanted]) -> bool:
+    return any(match.recovered for each in wanted for match in each.matches)
+
+
+_NEXT = union_all(
+    select(func.min(tables.windows.c.due_at).label("at")),
+    select(func.min(tables.incidents.c.clear_at)).where(tables.incidents.c.state == IncidentState.OPEN.value),
+)
+
+
+def _next(connection: Connection) -> datetime | None:
+    """When the first window or quiet time has something to say."""
+    return min((at for at in connection.execute(_NEXT).scalars() if at is not None), default=None)
 
 
 def _declare(connection: Connection, detection: Detection) -> None:

@@ -55,16 +55,7 @@ def detect(
 ) -> Detected:
     """Keeps what is new and lets it open, join, clear."""
     done = Detecting(connection, detection, engine, now)
-    new = signals.keep_many(connection, [each.signal for each in wanted if not each.matches], now)
-    heard = [each for each in wanted if each.matches]
-    done.load([match for each in heard for match in each.matches])
-    for each in heard:
-        row = signals.keep(connection, each.signal, now)
-        if row is None:
-            continue
-        new += 1
-        for match in each.matches:
-            done.hear(match, each.signal, row)
+    new = done.take(wanted)
     done.flush()
     return Detected(new, done.dropped)
 
@@ -86,6 +77,8 @@ class Detecting:
     engine: Engine
     now: datetime
     dropped: dict[str, int] = field(default_factory=dict)
+    stirred: bool = False
+    """Whether anything came of it beyond what windows remember."""
     _states: dict[tuple[str, str], State] = field(default_factory=dict)
     _changed: dict[tuple[str, str], Kept] = field(default_factory=dict)
     _judged: list[Judgement] = field(default_factory=list)
@@ -100,9 +93,29 @@ class Detecting:
         known = [mark for mark in marks if mark is not None]
         return min(known) if known and len(known) == len(marks) else None
 
+    @property
+    def due_at(self) -> datetime | None:
+        """When the first of the windows that it moved will have something to say."""
+        return min((kept.due_at for kept in self._changed.values() if kept.due_at is not None), default=None)
+
+    def take(self, wanted: Sequence[Wanted]) -> int:
+        """How many of the signals are new. Of those, each of their matches is heard."""
+        new = signals.keep_many(self.connection, [each.signal for each in wanted if not each.matches], self.now)
+        heard = [each for each in wanted if each.matches]
+        self.load([match for each in heard for match in each.matches])
+        for each in heard:
+            row = signals.keep(self.connection, each.signal, self.now)
+            if row is None:
+                continue
+            new += 1
+            for match in each.matches:
+                self.hear(match, each.signal, row)
+        return new
+
     def load(self, matches: Iterable[Match]) -> None:
         keys = dict.fromkeys((match.rule.id, match.key) for match in matches if match.rule.window is not None)
-        for key, kept in windows.get(self.connection, list(keys)).items():
+        unread = [key for key in keys if key not in self._states]
+        for key, kept in windows.get(self.connection, unread).items():
             self._states[key] = state_of(self._window(key[0]), kept.state)
 
     def flush(self) -> None:
@@ -176,6 +189,7 @@ class Detecting:
             waits = verdict.due is not None
             self._judge(match, row, "waiting" if waits else "below", {} if waits else told)
             return
+        self.stirred = True
         self._judge(match, row, "joined", told, standing.id)
 
     def _join_later(self, match: Match, fired: Firing) -> None:
@@ -191,6 +205,7 @@ class Detecting:
 
     def _fire(self, match: Match, signal: Signal | None, row: int, fired: Firing) -> None:
         """The rule has enough: rules over it see that, and unless it is silent an incident opens or goes on."""
+        self.stirred = True
         for at, by in fired.completed:
             for rule, number in self.engine.over.get(match.rule.id, ()):
                 self._feed(rule, number, match, signal if by == row else None, by, at)
@@ -243,6 +258,7 @@ class Detecting:
         return replace(told, held=self.detection.hold(self.connection, told, self.now))
 
     def _recovered(self, match: Match, row: int, at: datetime, why: str) -> None:
+        self.stirred = True
         proof = Proof(row, match.rule.id, at, match.severity, fired=False, recovered=True)
         ended = opening.over(
             self.connection, self.detection.terms, match.incident, proof,

@@ -129,11 +129,11 @@ class Store:
 def insert_new(connection: Connection, table: Table, replace: tuple[str, ...] = ()) -> Insert:
     """An INSERT that leaves alone a row whose key is taken, or writes the columns of `replace` in it; `rowcount` tells
     whether it was new."""
-    return _insert_new(connection.dialect.name, table, replace)
+    return insert_new_for(connection.dialect.name, table, replace)
 
 
 @cache
-def _insert_new(dialect: str, table: Table, replace: tuple[str, ...]) -> Insert:
+def insert_new_for(dialect: str, table: Table, replace: tuple[str, ...] = ()) -> Insert:
     """Made once: building a statement costs more than running it."""
     new = sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
     if replace:

@@ -24,6 +24,12 @@ _LATEST = (
 _STANDING = select(incidents).where(
     incidents.c.key == bindparam("asked"), incidents.c.state != IncidentState.ENDED.value
 )
+_HELD = select(incidents).where(incidents.c.state == IncidentState.OPEN.value, incidents.c.held.is_not(None))
+_QUIET = (
+    select(incidents)
+    .where(incidents.c.state == IncidentState.OPEN.value, incidents.c.clear_at <= bindparam("mark"))
+    .order_by(incidents.c.clear_at, incidents.c.id)
+)
 _ROW_OF = select(incidents).where(incidents.c.id == bindparam("asked"))
 
 
@@ -131,9 +137,7 @@ def row_of(connection: Connection, id: str) -> Row[Any]:
 
 def held(connection: Connection) -> list[Incident]:
     """Open incidents of which nothing is set going, but those of rules in shadow."""
-    rows_ = connection.execute(
-        select(incidents).where(incidents.c.state == IncidentState.OPEN.value, incidents.c.held.is_not(None))
-    )
+    rows_ = connection.execute(_HELD)
     return [found for row in rows_ if (found := rows.incident(row)).held and found.held.get("by") != "shadow"]
 
 
@@ -153,11 +157,7 @@ def quiet(connection: Connection, watermarks: Mapping[str, datetime | None]) -> 
     marks = [mark for mark in watermarks.values() if mark is not None]
     if not marks:
         return []
-    found = connection.execute(
-        select(incidents)
-        .where(incidents.c.state == IncidentState.OPEN.value, incidents.c.clear_at <= max(marks))
-        .order_by(incidents.c.clear_at, incidents.c.id)
-    )
+    found = connection.execute(_QUIET, {"mark": max(marks)})
     return [
         (rows.incident(row), row.clear_at)
         for row in found

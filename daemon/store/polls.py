@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, or_, select, update
+from sqlalchemy import Connection, bindparam, or_, select, update
 
 from daemon.model import Cursor
 from daemon.store.engine import insert_new
@@ -81,7 +81,10 @@ def advance(
 
 def read_to(connection: Connection, mark: datetime) -> None:
     """Every source is read up to `mark`: for what is played back."""
-    connection.execute(update(polls).values(watermark=mark))
+    connection.execute(_READ_TO, {"mark": mark})
+
+
+_READ_TO = update(polls).values(watermark=bindparam("mark"))
 
 
 def count(connection: Connection, name: str, signals: int, unwanted: int) -> None:
@@ -120,8 +123,11 @@ def failing_since(connection: Connection, name: str) -> datetime | None:
 
 def watermarks(connection: Connection) -> dict[str, datetime | None]:
     """How far each source has been read; None while it never completed a scan or is failing."""
-    rows = connection.execute(select(polls.c.name, polls.c.watermark, polls.c.failing_since))
+    rows = connection.execute(_WATERMARKS)
     return {row.name: None if row.failing_since else row.watermark for row in rows}
+
+
+_WATERMARKS = select(polls.c.name, polls.c.watermark, polls.c.failing_since)
 
 
 def release(connection: Connection) -> None:

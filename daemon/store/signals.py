@@ -4,20 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, delete, exists, select
+from sqlalchemy.sql.dml import ReturningInsert
 
 from daemon.model import Signal
 from daemon.store import rows
-from daemon.store.engine import insert_new
+from daemon.store.engine import insert_new, insert_new_for
 from daemon.store.schema import evidence, facts, judgements, quarantine, signals, windows
 
 
 def keep(connection: Connection, signal: Signal, now: datetime) -> int | None:
     """The new row's number, or None if this signal was kept before."""
-    new = insert_new(connection, signals).values(_values(signal, now)).returning(signals.c.row)
-    return connection.execute(new).scalar_one_or_none()
+    number: int | None = connection.execute(_keep(connection.dialect.name), _values(signal, now)).scalar_one_or_none()
+    return number
+
+
+@cache
+def _keep(dialect: str) -> ReturningInsert[Any]:
+    return insert_new_for(dialect, signals).returning(signals.c.row)
 
 
 def keep_many(connection: Connection, kept: Sequence[Signal], now: datetime) -> int:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, tuple_
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, tuple_
 
 from daemon.model import Json
 from daemon.store.engine import insert_new
@@ -14,6 +15,8 @@ from daemon.store.schema import judgements, signals, windows
 
 _MOST_AT_ONCE = 400
 _NEXT_DUE = select(func.min(windows.c.due_at))
+_DUE = select(windows).where(windows.c.due_at <= bindparam("mark")).order_by(windows.c.due_at)
+_ONE = select(windows).where(windows.c.rule == bindparam("of_rule"), windows.c.key == bindparam("of_key"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +48,20 @@ def get(connection: Connection, keys: Sequence[tuple[str, str]]) -> dict[tuple[s
     """By rule and key; those never heard of are left out."""
     found: dict[tuple[str, str], Kept] = {}
     for start in range(0, len(keys), _MOST_AT_ONCE):
-        asked = tuple_(windows.c.rule, windows.c.key).in_(keys[start : start + _MOST_AT_ONCE])
-        for row in connection.execute(select(windows).where(asked)):
+        for row in _asked(connection, keys[start : start + _MOST_AT_ONCE]):
             found[row.rule, row.key] = Kept(**row._mapping)
     return found
 
 
+def _asked(connection: Connection, keys: Sequence[tuple[str, str]]) -> Iterable[Row[Any]]:
+    if len(keys) == 1:
+        return connection.execute(_ONE, {"of_rule": keys[0][0], "of_key": keys[0][1]})
+    return connection.execute(select(windows).where(tuple_(windows.c.rule, windows.c.key).in_(keys)))
+
+
 def due(connection: Connection, watermark: datetime) -> list[Kept]:
     """Those that have something to say once all of their sources are read up to `watermark`."""
-    rows = connection.execute(select(windows).where(windows.c.due_at <= watermark).order_by(windows.c.due_at))
+    rows = connection.execute(_DUE, {"mark": watermark})
     return [Kept(**row._mapping) for row in rows]
 
 
