@@ -15,7 +15,9 @@ early: {tz: UTC, weekly: {mon-fri: ["00:00-12:00"]}}
 late: {tz: UTC, weekly: {mon-fri: ["10:00-18:00"]}}
 long: {tz: UTC, weekly: {mon-fri: ["00:00-20:00"]}}
 """
-CONTRACTS = "gold: {goals: {response: {1: {target: 1h, calendar: long}, 2: {target: 1h, calendar: late}, 3: null, 4: null}}}"  # fmt: skip
+CONTRACTS = """
+gold: {goals: {response: {1: {target: 1h, calendar: long}, 2: {target: 1h, calendar: late}, 3: null, 4: null}}}
+"""
 MONDAY, TUESDAY = datetime(2026, 1, 5, tzinfo=UTC), datetime(2026, 1, 6, tzinfo=UTC)
 
 
