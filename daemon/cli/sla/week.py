@@ -17,7 +17,7 @@ NOBODY = "."
 _CELLS = 48
 """A day's: half an hour each."""
 _STYLES = ("bold blue", "bold green", "bold magenta", "bold yellow", "bold cyan", "bold red")
-_LABEL, _WIDTH, _ROW, _TOP = 110, 960, 30, 34
+_LABEL, _WIDTH, _ROW, _TOP = 130, 960, 30, 34
 
 
 def letters(sites: Iterable[str]) -> dict[str, str]:
