@@ -98,10 +98,11 @@ def _rules(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
             command.add_argument(
                 "--recorded", type=Path, metavar="FOLDER", help="recordings that show which fields a source has"
             )
-    _for_rules(
-        group, "schema", "author", "write a JSON Schema of rules, for editors",
+    schema = _for_rules(
+        group, "schema", "author", "write a JSON Schema of rules or policy, for editors",
         "heliograph rules schema > rules.schema.json", as_json=False,
     )  # fmt: skip
+    schema.add_argument("--policy", action="store_true", help="of the files under policy/")
     _new(group)
     _explain(group)
     _backtest(group)

@@ -22,13 +22,15 @@ from daemon.rules.explain import Explained, explain
 from daemon.rules.model import Names, Rule
 from daemon.rules.read_window import KINDS
 from daemon.rules.reader import nearest, one_of
-from daemon.rules.schema import schema as schema_of
+from daemon.rules.schema import policy_schema
+from daemon.rules.schema import schema as rule_schema
 
 
 def schema(options: argparse.Namespace) -> int:
     """Always 0: what the configuration names is in it."""
     _, names = what_may_be_named(options)
-    print(json.dumps(schema_of(names), indent=2, ensure_ascii=False))
+    made = policy_schema(names) if options.policy else rule_schema(names)
+    print(json.dumps(made, indent=2, ensure_ascii=False))
     return 0
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime, time, timedelta
@@ -20,11 +19,11 @@ from daemon.rules.policy import ALL_DAYS, Inhibition, Maintenance, Problem, Rule
 from daemon.rules.read_rule import RULE
 from daemon.rules.reader import Mistake, Parser, Reader, mark_of, named, nearest, one_of, plain, several, text
 from daemon.rules.selectors import field, selector
+from daemon.rules.words import NAME, POLICY
 from daemon.sla import reader as sla
 from daemon.sla.read_calendars import weekdays
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
-KEYS = ("lists", "problems", "maintenance", "inhibitions")
+KEYS = tuple(POLICY)
 
 
 def load_policy(folder: Path, names: Names) -> RulePolicy:
@@ -122,7 +121,7 @@ class _Reading:
                     yield found
 
     def _is_new(self, what: str, name: Json, mark: Mark) -> bool:
-        if not isinstance(name, str) or not _NAME.fullmatch(name):
+        if not isinstance(name, str) or not NAME.fullmatch(name):
             hint = "Use small letters, digits, - and _."
             self._reader.report(mark, f"{named(name)} is no name for a {what}.", hint)
             return False

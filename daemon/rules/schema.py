@@ -1,4 +1,4 @@
-"""A JSON Schema (draft 2020-12) of a rule file, for editors: what is misspelt or misshapen shows as it is typed.
+"""JSON Schemas (draft 2020-12) of rules and policy, for editors: what is misspelt or misshapen shows as it is typed.
 What one key says of another, and whether a pattern is one, only `heliograph rules check` knows."""
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from typing import Any
 
 from daemon.rules import words
 from daemon.rules.model import Names
+from daemon.rules.policy import GROUP
 from daemon.rules.read_window import COMPARISONS, KINDS, MOST_COUNTED, Kind
 from daemon.rules.words import CONDITION, Shape, Word, several
 
@@ -30,8 +31,44 @@ def schema(names: Names) -> dict[str, Any]:
         "description": "One file is one rule, from signal to promise; its path under the rules folder is its id.",
         **_table(words.RULE, "title", "severity"),
         "allOf": [_over(), _problem()],
-        "$defs": {**_values(), **_named(names), **_tables(), "condition": _condition(), "window": _window()},
+        "$defs": {**_shared(names), **_tables(), "window": _window()},
     }
+
+
+def policy_schema(names: Names) -> dict[str, Any]:
+    """Of a file under `policy/`. What another of its files names may be any text."""
+    selector = {**_table(words.SELECTOR), "minProperties": 1}
+    part = selector["properties"].pop(f"{GROUP}PART")
+    selector["patternProperties"] = {f"^{words.GROUP_PART}$": part}
+    return {
+        "$schema": DIALECT,
+        "title": "Policy of Heliograph",
+        "description": "What rules share, and what holds openings back. Every key may be spread over several files.",
+        **_table(words.POLICY),
+        "$defs": {
+            **_shared(names),
+            "type": {"enum": sorted(names.types.union(names.sources.values()))},
+            "problem": _table(words.PROBLEM, "key", "class"),
+            "maintenance": {**_table(words.MAINTENANCE, "name", "hold"), **_recurs_or_once()},
+            "inhibition": _table(words.INHIBITION, "name", "while", "hold"),
+            "selector": {"anyOf": [{"const": "all"}, selector]},
+        },
+    }
+
+
+def _recurs_or_once() -> Shape:
+    once = {"anyOf": [{"required": ["begins"]}, {"required": ["ends"]}]}
+    no_other = dict.fromkeys(("tz", "days", "between", "from", "until"), False)
+    return {
+        "if": once,
+        "then": {"required": ["begins", "ends"], "properties": no_other},
+        "else": {"required": ["between"]},
+    }
+
+
+def _shared(names: Names) -> dict[str, Shape]:
+    clear = {**_table(words.CLEAR), "minProperties": 1}
+    return {**_values(), **_named(names), "condition": _condition(), "clear": clear}
 
 
 def _table(of: Mapping[str, Word], *needed: str) -> dict[str, Any]:
@@ -52,6 +89,11 @@ def _values() -> dict[str, Shape]:
         "paths": {"type": "object", "additionalProperties": {"type": "string", "pattern": f"^{_PATH}$"}},
         "template": {"type": "string", "pattern": rf"^(?=[\s\S]*\S)(?:[^{{}}]|\{{{_PATH}\}})*$"},
         "counted": words.at_least(1, MOST_COUNTED),
+        "instant": {
+            "type": "string",
+            "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.]+(?:Z|[+-][0-9]{2}:?[0-9]{2})$",
+            "examples": ["2026-12-05T20:00:00Z"],
+        },
     }
 
 
@@ -76,7 +118,6 @@ def _tables() -> dict[str, Shape]:
     return {
         "step": {"anyOf": [words.TEXT, step]},
         "raise": _table(words.RAISE, "to", "match"),
-        "clear": {**_table(words.CLEAR), "minProperties": 1},
         "test": _table(words.TEST, "it", "given", "expect"),
         "given": _table(words.GIVEN, "signal"),
         "expect": _table(words.EXPECT),

@@ -1,11 +1,18 @@
-"""What each key of a rule file is for, and what it may hold, in JSON Schema's terms: for editors. The parsers beside
-this are what decides; a test holds the keys here to theirs, and every rule that is shipped to the schema."""
+"""What each key of a rule or of policy is for, and what it may hold, in JSON Schema's terms: for editors. The parsers
+beside this are what decides; a test holds the keys here to theirs, and every file that is shipped to the schemas."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
+
+from daemon.rules.policy import FIELDS, GROUP
+
+NAME = re.compile(r"^[a-z0-9][a-z0-9_-]{0,62}$")
+"""Of what `policy/` names."""
+GROUP_PART = rf"{re.escape(GROUP)}[\s\S]+"
 
 Shape: TypeAlias = Mapping[str, Any]
 """A JSON Schema; `#/$defs/` leads to those of `schema`."""
@@ -24,6 +31,16 @@ def ref(name: str) -> Shape:
 def several(shape: Shape) -> Shape:
     """A list, or one alone."""
     return {"anyOf": [shape, {"type": "array", "minItems": 1, "items": shape}]}
+
+
+def named(shape: Shape) -> Shape:
+    """A map of names to such."""
+    return {"type": "object", "propertyNames": {"pattern": NAME.pattern}, "additionalProperties": shape}
+
+
+def known(name: str) -> Shape:
+    """Any of those that the configuration knows, or a pattern of them."""
+    return several({"anyOf": [ref(name), {"type": "string", "pattern": r"[*?]"}]})
 
 
 def at_least(least: int, most: int | None = None) -> Shape:
@@ -172,6 +189,70 @@ EXPECT: Mapping[str, Word] = {
         {"type": "object", "additionalProperties": DURATION},
     ),
 }
+
+_CALLED: Shape = {"type": "string", "pattern": NAME.pattern}
+_DAY = "(?:mon|tue|wed|thu|fri|sat|sun)"
+_HOUR = "(?:[01][0-9]|2[0-3]):[0-5][0-9]"
+_DATE = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
+
+POLICY: Mapping[str, Word] = {
+    "lists": Word(
+        "Values that in_list compares with, by the list's name.",
+        named({"type": "array", "minItems": 1, "items": {"type": ["string", "number", "boolean"]}}),
+    ),
+    "problems": Word("What several rules are signs of, by name. Its rules share its incidents.", named(ref("problem"))),
+    "maintenance": Word("When openings are held.", {"type": "array", "items": ref("maintenance")}),
+    "inhibitions": Word("Which openings wait for which incidents.", {"type": "array", "items": ref("inhibition")}),
+}
+
+PROBLEM: Mapping[str, Word] = {
+    "key": Word("Parts of group_by that tell its incidents apart; each of its rules groups by these.", several(TEXT)),
+    "class": RULE["class"],
+    "clear": RULE["clear"],
+    "team": RULE["team"],
+    "reopen_within": RULE["reopen_within"],
+}
+
+MAINTENANCE: Mapping[str, Word] = {
+    "name": Word("What it is called.", _CALLED),
+    "hold": Word("What is held while it is open.", ref("selector")),
+    "tz": Word("The IANA zone whose clock it goes by, over its changes; default: UTC.", TEXT),
+    "days": Word(
+        "On which days it opens; default: every day.",
+        several({"type": "string", "pattern": f"^{_DAY}(?:-{_DAY})?$", "examples": ["mon-fri", "sat"]}),
+    ),
+    "between": Word(
+        "When it opens and closes by the clock on the wall; overnight it belongs to the day on which it opens.",
+        {"type": "string", "pattern": f"^{_HOUR}-(?:{_HOUR}|24:00)$", "examples": ["22:00-02:00"]},
+    ),
+    "from": Word("The first day on which it opens.", {"type": "string", "pattern": f"^{_DATE}$"}),
+    "until": Word("The last day on which it opens.", {"type": "string", "pattern": f"^{_DATE}$"}),
+    "begins": Word("When it opens, if it opens once.", ref("instant")),
+    "ends": Word("When it closes, if it opens once.", ref("instant")),
+    "reason": Word("What is told to those who ask why.", TEXT),
+}
+
+INHIBITION: Mapping[str, Word] = {
+    "name": Word("What it is called.", _CALLED),
+    "while": Word("Which incident must be open.", ref("selector")),
+    "hold": Word("What waits meanwhile.", ref("selector")),
+    "equal": Word(
+        "Fields of an incident that both must share; default: location.",
+        several({"anyOf": [{"enum": list(FIELDS)}, {"type": "string", "pattern": f"^{GROUP_PART}$"}]}),
+    ),
+}
+
+SELECTOR: Mapping[str, Word] = {
+    "rule": Word("The id of its rule.", several(TEXT)),
+    "problem": Word("What its rule is one sign of.", several(TEXT)),
+    "source": Word("The type of its source.", known("type")),
+    "class": Word("Its class.", known("class")),
+    "team": Word("Who repairs it.", known("team")),
+    "location": Word("Its location, written out.", several(TEXT)),
+    "severity": Word("How bad it is, 1 to 4.", known("severity")),
+    f"{GROUP}PART": Word("The value of this part of its group.", several({"type": ["string", "integer"]})),
+}
+"""Which incidents are meant. In each value `*` stands for anything and `?` for one character."""
 
 MODIFIER: Mapping[str, str] = {
     "contains": "contains the text",

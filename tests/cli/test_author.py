@@ -39,6 +39,14 @@ def test_the_schema_names_what_the_configuration_does(capsys: pytest.CaptureFixt
     assert {"hook", "webhook", "sentry"} <= set(json.loads(out)["$defs"]["source"]["enum"])
 
 
+@pytest.mark.usefixtures("folder")
+def test_there_is_a_schema_of_policy_too(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = told(capsys, "schema", "--policy")
+
+    assert 0 == code
+    assert {"lists", "problems", "maintenance", "inhibitions"} == set(json.loads(out)["properties"])
+
+
 @pytest.mark.parametrize(("type", "window"), [*product(sorted(app.Kinds().sources()), [None, "count"])])
 def test_a_new_rule_holds_its_tests(
     type: str, window: str | None, folder: Path, capsys: pytest.CaptureFixture[str]
