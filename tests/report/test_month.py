@@ -39,7 +39,8 @@ TICKETS = """
     with t as (
         select tickets.*, e.effective_at as reported_at,
             (select f.kind from events f where f.ticket = tickets.id and f.effective_at < :end
-             and f.kind in ('opened', 'resolved', 'closed', 'cancelled', 'reopened') order by f.sequence desc limit 1) as last,
+             and f.kind in ('opened', 'resolved', 'closed', 'cancelled', 'reopened')
+             order by f.sequence desc limit 1) as last,
             (select max(f.effective_at) from events f where f.ticket = tickets.id and f.kind = 'resolved'
              and f.effective_at < :end) as resolved,
             (select min(f.effective_at) from events f where f.ticket = tickets.id and f.effective_at < :end
