@@ -52,6 +52,7 @@ def parser(asked: str | None = None) -> argparse.ArgumentParser:
     _why(commands)
     _silence(commands)
     sla(commands)
+    _reports(commands)
     return top
 
 
@@ -237,6 +238,19 @@ def _silence(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         command.add_argument("--json", action="store_true", help="for machines")
     for command in (add, end):
         command.add_argument("--as", dest="actor", metavar="NAME", help="whose it is; default: this user")
+
+
+def _reports(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    example = "heliograph report --client acme --month 2026-11 --out acme.html"
+    month = _with_config(
+        _add(commands, "report", "report", "report", "say what was kept and missed in a month", example)
+    )
+    month.add_argument("--client", required=True, metavar="CLIENT", help="whose; `all` for everybody's")
+    month.add_argument("--month", required=True, metavar="MONTH", help="2026-11, in the client's time zone")
+    month.add_argument(
+        "--format", choices=("markdown", "html", "csv", "json"), help="default: by the file's name, else markdown"
+    )
+    month.add_argument("--out", type=Path, metavar="FILE", help="write it there instead of showing it")
 
 
 if __name__ == "__main__":

@@ -11,8 +11,8 @@ from typing import Any
 from daemon.cli.desk import setup_of, store_of
 from daemon.cli.show import console, plain, show
 from daemon.model import Clock, Event, Json, Ticket
-from daemon.portal import words
 from daemon.portal.local import ticket_said
+from daemon.report import words
 from daemon.store import tickets
 from daemon.store.tickets import ActionItem
 

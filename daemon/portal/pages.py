@@ -17,8 +17,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from daemon.portal import hooks as hook
-from daemon.portal import views, words
+from daemon.portal import views
 from daemon.portal.headers import Strict
+from daemon.report import words
 from daemon.sla.policy import Policy
 from daemon.store.engine import Store
 

@@ -11,8 +11,8 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, or_, select
 
 from daemon.model import FINISHED, ClockState, Incident, IncidentState, Ticket
-from daemon.portal.words import Bar, Line, bar, in_order, line
 from daemon.report.reasons import reason
+from daemon.report.words import Bar, Line, bar, in_order, line
 from daemon.sla.clocks import fold
 from daemon.sla.policy import Policy
 from daemon.store import incidents, rows, silences, tickets, windows

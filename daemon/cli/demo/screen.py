@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError
 from daemon.cli.outcome import outcome
 from daemon.cli.show import plain
 from daemon.portal.views import TicketRow, ticket_rows
-from daemon.portal.words import Bar
+from daemon.report.words import Bar
 from daemon.sla.policy import Policy
 from daemon.store import tickets
 from daemon.store.engine import Store

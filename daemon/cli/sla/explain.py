@@ -16,7 +16,7 @@ from daemon.cli.show import console, plain, show
 from daemon.cli.sla import said, svg
 from daemon.cli.sla.files import written
 from daemon.model import Event, Json, Ticket
-from daemon.portal import words
+from daemon.report import words
 from daemon.sla.calendar import instant, seconds
 from daemon.sla.clocks import cycles
 from daemon.sla.cycle import Cycle

@@ -1,4 +1,4 @@
-"""How pages say things: instants, lengths of time, clocks, and the lines of a ticket's log."""
+"""How people are told things: instants, lengths of time, clocks, and the lines of a ticket's log."""
 
 from __future__ import annotations
 
