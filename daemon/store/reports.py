@@ -107,12 +107,18 @@ def _logs(connection: Connection, which: Select[Any]) -> Mapping[int, list[Event
 def _counted(connection: Connection, which: Select[Any]) -> Mapping[int, dict[tuple[Goal, int], Counted]]:
     """What was taken back is taken back in the month in which it was counted, whenever that came out."""
     kinds: defaultdict[Cycle, dict[str, Count]] = defaultdict(dict)
-    for row in connection.execute(select(decisions).where(decisions.c.ticket.in_(which))):
-        kinds[row.ticket, row.goal, row.cycle][row.kind] = Count(row.at, row.severity)
+    for row in connection.execute(
+        select(decisions).where(decisions.c.ticket.in_(which)).order_by(decisions.c.sequence)
+    ):
+        kind, withdrawn, _ = row.kind.partition("_withdrawn")
+        of = kinds[row.ticket, row.goal, row.cycle]
+        if withdrawn:
+            of.pop(kind, None)
+        else:
+            of[kind] = Count(row.at, row.severity)
     found: defaultdict[int, dict[tuple[Goal, int], Counted]] = defaultdict(dict)
     for (ticket, goal, cycle), of in kinds.items():
-        decision, breach = (of.get(kind) if f"{kind}_withdrawn" not in of else None for kind in ("decision", "breach"))
-        found[ticket][goal, cycle] = Counted(decision, breach, "excused" in of)
+        found[ticket][goal, cycle] = Counted(of.get("decision"), of.get("breach"), "excused" in of)
     return found
 
 
