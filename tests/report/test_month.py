@@ -62,8 +62,9 @@ def year(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             for kind, part in (("decision", 11), ("breach", 5)):
                 connection.execute(
                     text(
-                        "insert into decisions select ticket, goal, cycle, sequence + 100, kind || '_withdrawn', client,"
-                        f" severity, at + 86400000000, recorded_at from decisions where kind = '{kind}' and ticket % {part} = 0"
+                        "insert into decisions select ticket, goal, cycle, sequence + 100, kind || '_withdrawn',"
+                        " client, severity, at + 86400000000, recorded_at from decisions"
+                        f" where kind = '{kind}' and ticket % {part} = 0"
                     )
                 )
         yield world

@@ -60,7 +60,7 @@ class Walk:
         reached = list(accumulate(walls, max))
         last = {wall: index for index, wall in enumerate(walls)}
         opened = [False] * len(walls)
-        for offset in range(-1, self.days + 1):
+        for offset in range(-2, self.days + 1):
             day = self.first + timedelta(days=offset)
             for window in self.windows(day):
                 a, b = (datetime.combine(day, datetime.min.time()) + timedelta(minutes=minute) for minute in window)
