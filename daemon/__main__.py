@@ -251,6 +251,11 @@ def _reports(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "--format", choices=("markdown", "html", "csv", "json"), help="default: by the file's name, else markdown"
     )
     month.add_argument("--out", type=Path, metavar="FILE", help="write it there instead of showing it")
+    said = "begin the report on a ticket's root cause, or bring it up to date"
+    rca = _with_config(_add(commands, "rca", "rca", "rca", said, "heliograph rca 7 --out reports"))
+    rca.add_argument("ticket", type=int, metavar="TICKET")
+    rca.add_argument("--out", type=Path, default=Path(), metavar="FOLDER", help="where rca-7.md and rca-7.html stand")
+    rca.add_argument("--internal", action="store_true", help="with our notes, as rca-7-internal: not for the client")
 
 
 if __name__ == "__main__":
