@@ -79,11 +79,6 @@ def advance(
         )
 
 
-def read_to(connection: Connection, mark: datetime) -> None:
-    """Every source is read up to `mark`: for what is played back."""
-    connection.execute(update(polls).values(watermark=mark))
-
-
 def count(connection: Connection, name: str, signals: int, unwanted: int) -> None:
     """Adds to what the source has brought: signals that were new and wanted, and those that no rule wants."""
     connection.execute(

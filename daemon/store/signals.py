@@ -14,10 +14,13 @@ from daemon.store.engine import insert_new
 from daemon.store.schema import evidence, facts, judgements, quarantine, signals, windows
 
 
-def keep(connection: Connection, signal: Signal, now: datetime) -> int | None:
-    """The new row's number, or None if this signal was kept before."""
-    new = insert_new(connection, signals).values(_values(signal, now)).returning(signals.c.row)
-    return connection.execute(new).scalar_one_or_none()
+def keep(connection: Connection, kept: Sequence[Signal], now: datetime) -> dict[tuple[str, str], int]:
+    """The row of each that is new, by its source and id."""
+    if not kept:
+        return {}
+    new = insert_new(connection, signals, returning=("source", "id", "row"))
+    found = connection.execute(new, [_values(signal, now) for signal in kept])
+    return {(row.source, row.id): row.row for row in found}
 
 
 def keep_many(connection: Connection, kept: Sequence[Signal], now: datetime) -> int:
