@@ -93,7 +93,9 @@ class Detecting:
     _soonest: datetime = field(default=_EARLIEST)
     """Nothing that waits has anything to say before this instant of event time."""
     _has_moved: bool = True
-    """Something did since `_soonest` was asked: it may be later."""
+    """Something did since that was asked: it may be later."""
+    _clears: datetime | None = None
+    """When the first open incident clears by quiet; None: to be asked."""
 
     @cached_property
     def watermarks(self) -> Mapping[str, datetime | None]:
@@ -123,14 +125,14 @@ class Detecting:
         """When, in event time, the first of what waits has something to say; None if that is not before `before`."""
         if self._soonest < before and self._has_moved:
             self.flush()
-            found = (windows.next_due(self.connection), incidents.next_clear(self.connection))
-            self._soonest = min((at for at in found if at is not None), default=_LATEST)
+            self._clears = self._clears or incidents.next_clear(self.connection) or _LATEST
+            self._soonest = min(windows.next_due(self.connection) or _LATEST, self._clears)
             self._has_moved = False
         return self._soonest if self._soonest < before else None
 
     def touched(self) -> None:
         """An incident may have changed, and with it when it clears."""
-        self._soonest, self._has_moved = _EARLIEST, True
+        self._soonest, self._has_moved, self._clears = _EARLIEST, True, None
 
     def flush(self) -> None:
         windows.put(self.connection, self._changed.values())

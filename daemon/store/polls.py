@@ -11,6 +11,8 @@ from daemon.model import Cursor
 from daemon.store.engine import insert_new
 from daemon.store.schema import polls
 
+_WATERMARKS = select(polls.c.name, polls.c.watermark, polls.c.failing_since)
+
 
 @dataclass(frozen=True, slots=True)
 class Poll:
@@ -115,7 +117,7 @@ def failing_since(connection: Connection, name: str) -> datetime | None:
 
 def watermarks(connection: Connection) -> dict[str, datetime | None]:
     """How far each source has been read; None while it never completed a scan or is failing."""
-    rows = connection.execute(select(polls.c.name, polls.c.watermark, polls.c.failing_since))
+    rows = connection.execute(_WATERMARKS)
     return {row.name: None if row.failing_since else row.watermark for row in rows}
 
 
