@@ -96,6 +96,7 @@ class Detecting:
     """Something did since that was asked: it may be later."""
     _clears: datetime | None = None
     """When the first open incident clears by quiet; None: to be asked."""
+    _none_is_held: bool = False
 
     @cached_property
     def watermarks(self) -> Mapping[str, datetime | None]:
@@ -124,21 +125,37 @@ class Detecting:
     def next_due(self, before: datetime) -> datetime | None:
         """When, in event time, the first of what waits has something to say; None if that is not before `before`."""
         if self._soonest < before and self._has_moved:
-            self.flush()
+            self._write_windows()
             self._clears = self._clears or incidents.next_clear(self.connection) or _LATEST
             self._soonest = min(windows.next_due(self.connection) or _LATEST, self._clears)
             self._has_moved = False
         return self._soonest if self._soonest < before else None
 
     def touched(self) -> None:
-        """An incident may have changed, and with it when it clears."""
-        self._soonest, self._has_moved, self._clears = _EARLIEST, True, None
+        """An incident may have changed, and with it when it clears and whether it is held."""
+        self._soonest, self._has_moved, self._clears, self._none_is_held = _EARLIEST, True, None, False
+
+    def quiet(self) -> list[Incident]:
+        """Open incidents that have been quiet for long enough, as far as the sources are read."""
+        mark = max((mark for mark in self.watermarks.values() if mark is not None), default=_EARLIEST)
+        if self._clears is not None and mark < self._clears:
+            return []
+        return [incident for incident, _ in incidents.quiet(self.connection, self.watermarks)]
+
+    def held(self) -> list[Incident]:
+        """Open incidents of which nothing is set going yet."""
+        found = [] if self._none_is_held else incidents.held(self.connection)
+        self._none_is_held = not found
+        return found
 
     def flush(self) -> None:
-        windows.put(self.connection, self._changed.values())
+        self._write_windows()
         windows.judge(self.connection, self._judged)
-        self._changed.clear()
         self._judged.clear()
+
+    def _write_windows(self) -> None:
+        windows.put(self.connection, self._changed.values())
+        self._changed.clear()
 
     def hear(self, wanted: Wanted, row: int) -> None:
         """What each rule that matched makes of a new signal."""

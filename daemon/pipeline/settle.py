@@ -59,12 +59,11 @@ def settle(detecting: Detecting) -> bool:
     connection, detection, now = detecting.connection, detecting.detection, detecting.now
     known = [mark for mark in detecting.watermarks.values() if mark is not None]
     moved = [detecting.settle(kept) for kept in (windows.due(connection, max(known)) if known else ())]
-    detecting.flush()
-    for incident, _ in incidents.quiet(connection, detecting.watermarks):
+    for incident in detecting.quiet():
         read_to = detecting.read_to(incidents.sources_of(connection, incident.id))
         moved.append(opening.divide(connection, detection.terms, incident, read_to, detecting.retell, now))
         detecting.touched()
-    moved += [_release(connection, detecting, incident) for incident in incidents.held(connection)]
+    moved += [_release(connection, detecting, incident) for incident in detecting.held()]
     detecting.flush()
     return any(moved)
 
