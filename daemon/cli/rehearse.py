@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from itertools import accumulate
+from functools import cached_property
+from itertools import accumulate, islice
 from pathlib import Path
 from typing import TypeAlias
 
@@ -15,15 +16,14 @@ from sqlalchemy import Connection, func, select, union_all
 
 from daemon.clock import ToldClock
 from daemon.desk import owed
-from daemon.model import Incident, IncidentState
-from daemon.pipeline import detect
+from daemon.model import Incident
+from daemon.pipeline.detect import Detecting, Wanted
 from daemon.pipeline.open import Detection
 from daemon.pipeline.settle import expect, settle
 from daemon.rules.engine import Engine
 from daemon.rules.model import Rule, RuleTest
 from daemon.rules.testing import Arrival, Observed, ObservedIncident, arrivals, compare
-from daemon.store import deliveries, incidents, polls, tickets, windows
-from daemon.store import schema as tables
+from daemon.store import deliveries, incidents, tickets, windows
 from daemon.store.engine import Store
 from daemon.store.schema import evidence, signals
 
@@ -37,6 +37,7 @@ SETTLES_AFTER = timedelta(days=30)
 
 
 MOST_INCIDENTS = 1_000_000
+_AT_ONCE = 1_000
 
 Rested: TypeAlias = tuple[str, str, str]
 """A rule, and a signal's source and id."""
@@ -64,30 +65,23 @@ class Stage:
     store: Store
     detection: Detection
 
-    def play(self, rule: Rule, test: RuleTest, rules: Mapping[str, Rule] | None = None) -> list[str]:
-        """What was not as the test expects, in words. `rules` are those on which this one may stand."""
+    def play(self, engine: Engine, test: RuleTest) -> list[str]:
+        """What was not as the test expects, in words. `engine` is that of the rule's `cast`."""
         seen = Observed()
         try:
             with self.store.write() as connection:
-                engine = Engine(_cast(rule, rules or {}))
-                seen = _play(connection, self._watching(engine), engine, test)
+                seen = _play(Playback(connection, self._watching(engine), engine), test)
                 raise _Undone
         except _Undone:
             return compare(test.expect, seen)
 
-    def replay(self, engine: Engine, wanted: Iterable[detect.Wanted], sources: Mapping[str, str]) -> Replayed:
+    def replay(self, engine: Engine, wanted: Iterable[Wanted], sources: Mapping[str, str]) -> Replayed:
         """What would have come of these, in the order in which they happened. `sources`: name → type of theirs."""
         detection = replace(self.detection, sources=sources)
         found = Replayed()
         try:
             with self.store.write() as connection:
-                at = START
-                _declare(connection, detection)
-                hearing = Hearing(connection, detection, engine)
-                for each in wanted:
-                    at = each.signal.at
-                    hearing.hear([each], at, at)
-                hearing.read_up_to(at + _MOMENT)  # where it ends is no silence
+                _replay(Playback(connection, detection, engine), wanted)
                 found = _replayed(connection)
                 raise _Undone
         except _Undone:
@@ -98,8 +92,8 @@ class Stage:
         return replace(self.detection, sources={name: name for rule in engine.rules.values() for name in rule.sources})
 
 
-def _cast(rule: Rule, rules: Mapping[str, Rule]) -> list[Rule]:
-    """The rule, live, and beneath it those on which it stands, which open nothing here."""
+def cast(rule: Rule, rules: Mapping[str, Rule]) -> Engine:
+    """The rule, live, and beneath it those of `rules` on which it stands, which open nothing here."""
     beneath: dict[str, Rule] = {}
     waiting = [step.rule for step in rule.over]
     while waiting:
@@ -107,7 +101,7 @@ def _cast(rule: Rule, rules: Mapping[str, Rule]) -> list[Rule]:
         if id not in beneath and id in rules:
             beneath[id] = replace(rules[id], silent=True)
             waiting += [step.rule for step in rules[id].over]
-    return [*beneath.values(), replace(rule, stage="live", silent=False)]
+    return Engine([*beneath.values(), replace(rule, stage="live", silent=False)])
 
 
 @contextmanager
@@ -120,84 +114,78 @@ def stage(detection: Detection, roles: frozenset[str]) -> Iterator[Stage]:
         store.close()
 
 
-def _play(connection: Connection, detection: Detection, engine: Engine, test: RuleTest) -> Observed:
+@dataclass
+class Playback:
+    """Signals told one after another, each at its own time, as if the sources were always read as far as is said."""
+
+    connection: Connection
+    detection: Detection
+    engine: Engine
+
+    @cached_property
+    def _detecting(self) -> Detecting:
+        return Detecting(self.connection, self.detection, self.engine, START)
+
+    def take(self, wanted: Sequence[Wanted]) -> list[int | None]:
+        """The row of each, to be heard in this order; None of what was seen before."""
+        return self._detecting.take(wanted)
+
+    def hear(self, wanted: Wanted, row: int | None, now: datetime) -> None:
+        if row is not None:
+            self._detecting.now = now
+            self._detecting.hear(wanted, row)
+
+    def read_up_to(self, until: datetime) -> None:
+        """Tells the sources to be read up to `until`, and lets what becomes certain on the way happen at its own
+        time."""
+        now, worked = datetime.min.replace(tzinfo=UTC), True
+        while (due := self._detecting.next_due(until)) is not None and (worked or due > now):
+            now = max(due, now)
+            self._read(now + _MOMENT)
+            self._detecting.now = now
+            worked = settle(self._detecting)
+        self._read(until)
+
+    def end(self) -> None:
+        """Writes what is still to be written."""
+        self._detecting.flush()
+
+    def _read(self, mark: datetime) -> None:
+        self._detecting.watermarks = dict.fromkeys(self.detection.sources, mark)
+
+
+def _play(playback: Playback, test: RuleTest) -> Observed:
     """As if the sources were always read as far as they can be: up to the earliest signal that is still to arrive."""
     waiting = arrivals(test, START)
     end = max((arrival.at for arrival in waiting), default=START)
-    _declare(connection, detection)
-    expect(connection, engine, START)
-    hearing = Hearing(connection, detection, engine)
-    for arrival, earliest in zip(waiting, _earliest(waiting), strict=True):
-        wanted, _ = detect.sift(engine, [arrival.signal])
-        hearing.hear(wanted, min(earliest, arrival.at), arrival.at)
-    hearing.read_up_to(end + SETTLES_AFTER if test.until is None else max(end, START + test.until))
-    return Observed(tuple(_observed(connection, incident) for incident in incidents.recent(connection)))
+    expect(playback.connection, playback.engine, START)
+    told = [Wanted(arrival.signal, playback.engine.match(arrival.signal)) for arrival in waiting]
+    heard = [one for one in zip(waiting, _earliest(waiting), told, strict=True) if one[2].matches]
+    rows = playback.take([wanted for _, _, wanted in heard])
+    for (arrival, earliest, wanted), row in zip(heard, rows, strict=True):
+        playback.read_up_to(min(earliest, arrival.at))
+        playback.hear(wanted, row, arrival.at)
+    playback.read_up_to(end + SETTLES_AFTER if test.until is None else max(end, START + test.until))
+    playback.end()
+    return Observed(tuple(_observed(playback.connection, each) for each in incidents.recent(playback.connection)))
+
+
+def _replay(playback: Playback, wanted: Iterable[Wanted]) -> None:
+    at, waiting = START, iter(wanted)
+    while batch := list(islice(waiting, _AT_ONCE)):
+        for each, row in zip(batch, playback.take(batch), strict=True):
+            at = each.signal.at
+            playback.read_up_to(at)
+            playback.hear(each, row, at)
+        playback.end()
+    playback.read_up_to(at + _MOMENT)  # where it ends is no silence
+    playback.end()
 
 
 def _earliest(waiting: Sequence[Arrival]) -> list[datetime]:
     """For each arrival, when the earliest of it and of all after it happened."""
     backwards = accumulate((arrival.signal.at for arrival in reversed(waiting)), min)
     return list(backwards)[::-1]
-
-
-@dataclass
-class Hearing:
-    """Signals one after the other, each at its own time, and between them what becomes certain at its own.
-
-    As long as nothing comes of them, windows are moved in memory and written once.
-    """
-
-    connection: Connection
-    detection: Detection
-    engine: Engine
-    _detecting: detect.Detecting | None = None
-    _next_at: datetime | None = None
-    """When the first of what is written has something to say."""
-
-    def hear(self, wanted: Sequence[detect.Wanted], read_to: datetime, now: datetime) -> None:
-        """Up to `read_to` all sources have been read by then."""
-        detecting = self._detecting
-        if detecting is None or detecting.stirred or self._is_due(read_to) or _recovers(wanted):
-            self.read_up_to(read_to)
-            detecting = self._detecting = detect.Detecting(self.connection, self.detection, self.engine, now)
-        detecting.now = now
-        detecting.take(wanted)
-
-    def read_up_to(self, until: datetime) -> None:
-        if self._detecting is not None:
-            self._detecting.flush()
-            self._detecting = None
-        before, worked = datetime.min.replace(tzinfo=UTC), False
-        while (due := _next(self.connection)) is not None and due < until and (due > before or worked):
-            polls.read_to(self.connection, due + _MOMENT)
-            worked = settle(self.connection, self.detection, self.engine, due)
-            before = due
-        polls.read_to(self.connection, until)
-        self._next_at = due
-
-    def _is_due(self, until: datetime) -> bool:
-        moved = None if self._detecting is None else self._detecting.due_at
-        return any(at is not None and at < until for at in (moved, self._next_at))
-
-
-def _recovers(wanted: Iterable[detect.Wanted]) -> bool:
-    return any(match.recovered for each in wanted for match in each.matches)
-
-
-_NEXT = union_all(
-    select(func.min(tables.windows.c.due_at).label("at")),
-    select(func.min(tables.incidents.c.clear_at)).where(tables.incidents.c.state == IncidentState.OPEN.value),
-)
-
-
-def _next(connection: Connection) -> datetime | None:
-    """When the first window or quiet time has something to say."""
-    return min((at for at in connection.execute(_NEXT).scalars() if at is not None), default=None)
-
-
-def _declare(connection: Connection, detection: Detection) -> None:
-    for name in detection.sources:
-        polls.declare(connection, name, START)
 
 
 def _observed(connection: Connection, incident: Incident) -> ObservedIncident:

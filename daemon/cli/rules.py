@@ -19,7 +19,7 @@ from rich.progress import track
 from daemon import app
 from daemon.cli import WRONG
 from daemon.cli.recorded import Reader, files
-from daemon.cli.rehearse import stage
+from daemon.cli.rehearse import cast, stage
 from daemon.cli.show import show
 from daemon.cli.where import config_file
 from daemon.errors import ConfigError, Problem
@@ -34,11 +34,12 @@ def test(options: argparse.Namespace) -> int:
     setup = app.read(config_file(options.config), os.environ, options.chance, credentials=False)
     rules = list(_chosen(setup, options.paths))
     cases = [(rule, case) for rule in rules for case in rule.tests]
+    engines = {rule.id: cast(rule, setup.rules.by_id) for rule in rules if rule.tests}
     console = Console(stderr=True)
     failed: list[tuple[Rule, RuleTest, list[str]]] = []
     with stage(setup.detection, frozenset(setup.config.actions)) as play:
         for rule, case in track(cases, "rules test", console=console, transient=True, disable=options.json):
-            if differences := play.play(rule, case, setup.rules.by_id):
+            if differences := play.play(engines[rule.id], case):
                 failed.append((rule, case, differences))
     _tell(options.json, len(rules), len(cases), failed)
     return 1 if failed else 0

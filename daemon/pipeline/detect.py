@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 
 from sqlalchemy import Connection
@@ -27,6 +27,8 @@ _RECOVERED = "recovered"
 """Stands where a window's rule does, in the row that remembers recoveries for what is still on its way."""
 
 _MOST_RECOVERIES = 200
+
+_EARLIEST, _LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,12 @@ def detect(
 ) -> Detected:
     """Keeps what is new and lets it open, join, clear."""
     done = Detecting(connection, detection, engine, now)
-    new = done.take(wanted)
+    new = signals.keep_many(connection, [each.signal for each in wanted if not each.matches], now)
+    heard = [each for each in wanted if each.matches]
+    for each, row in zip(heard, done.take(heard), strict=True):
+        if row is not None:
+            new += 1
+            done.hear(each, row)
     done.flush()
     return Detected(new, done.dropped)
 
@@ -70,7 +77,8 @@ class Detected:
 
 @dataclass
 class Detecting:
-    """What one transaction detects. Windows are read once and written once."""
+    """What one transaction detects. It is the only one that writes, so what it has read once it knows: windows are read
+    once, and written when `flush` says so."""
 
     connection: Connection
     detection: Detection
@@ -82,6 +90,15 @@ class Detecting:
     _states: dict[tuple[str, str], State] = field(default_factory=dict)
     _changed: dict[tuple[str, str], Kept] = field(default_factory=dict)
     _judged: list[Judgement] = field(default_factory=list)
+    _unheard_of: set[str] = field(default_factory=set)
+    """Keys of which there is no incident at all."""
+    _soonest: datetime = field(default=_EARLIEST)
+    """Nothing that waits has anything to say before this instant of event time."""
+    _has_moved: bool = True
+    """Something did since that was asked: it may be later."""
+    _clears: datetime | None = None
+    """When the first open incident clears by quiet; None: to be asked."""
+    _none_is_held: bool = False
 
     @cached_property
     def watermarks(self) -> Mapping[str, datetime | None]:
@@ -93,39 +110,61 @@ class Detecting:
         known = [mark for mark in marks if mark is not None]
         return min(known) if known and len(known) == len(marks) else None
 
-    @property
-    def due_at(self) -> datetime | None:
-        """When the first of the windows that it moved will have something to say."""
-        return min((kept.due_at for kept in self._changed.values() if kept.due_at is not None), default=None)
+    def take(self, wanted: Sequence[Wanted]) -> list[int | None]:
+        """Keeps them, and reads the windows that they will move. The row of each; None of what was seen before."""
+        new = signals.keep(self.connection, [each.signal for each in wanted], self.now)
+        rows = [new.pop((each.signal.source, each.signal.id), None) for each in wanted]
+        self._load(match for each, row in zip(wanted, rows, strict=True) if row is not None for match in each.matches)
+        return rows
 
-    def take(self, wanted: Sequence[Wanted]) -> int:
-        """How many of the signals are new. Of those, each of their matches is heard."""
-        new = signals.keep_many(self.connection, [each.signal for each in wanted if not each.matches], self.now)
-        heard = [each for each in wanted if each.matches]
-        self.load([match for each in heard for match in each.matches])
-        for each in heard:
-            row = signals.keep(self.connection, each.signal, self.now)
-            if row is None:
-                continue
-            new += 1
-            for match in each.matches:
-                self.hear(match, each.signal, row)
-        return new
+    def _load(self, matches: Iterable[Match]) -> None:
+        windowed = ((match.rule.id, match.key) for match in matches if match.rule.window is not None)
+        keys = [key for key in dict.fromkeys(windowed) if key not in self._states]
+        known = windows.get(self.connection, keys)
+        for key in keys:
+            self._states[key] = state_of(self._window(key[0]), known[key].state if key in known else None)
 
-    def load(self, matches: Iterable[Match]) -> None:
-        keys = dict.fromkeys((match.rule.id, match.key) for match in matches if match.rule.window is not None)
-        unread = [key for key in keys if key not in self._states]
-        for key, kept in windows.get(self.connection, unread).items():
-            self._states[key] = state_of(self._window(key[0]), kept.state)
+    def next_due(self, before: datetime) -> datetime | None:
+        """When, in event time, the first of what waits has something to say; None if that is not before `before`."""
+        if self._soonest < before and self._has_moved:
+            self._write_windows()
+            self._clears = self._clears or incidents.next_clear(self.connection) or _LATEST
+            self._soonest = min(windows.next_due(self.connection) or _LATEST, self._clears)
+            self._has_moved = False
+        return self._soonest if self._soonest < before else None
+
+    def touched(self) -> None:
+        """An incident may have changed, and with it when it clears and whether it is held."""
+        self._soonest, self._has_moved, self._clears, self._none_is_held = _EARLIEST, True, None, False
+
+    def quiet(self) -> list[Incident]:
+        """Open incidents that have been quiet for long enough, as far as the sources are read."""
+        mark = max((mark for mark in self.watermarks.values() if mark is not None), default=_EARLIEST)
+        if self._clears is not None and mark < self._clears:
+            return []
+        return [incident for incident, _ in incidents.quiet(self.connection, self.watermarks)]
+
+    def held(self) -> list[Incident]:
+        """Open incidents of which nothing is set going yet."""
+        found = [] if self._none_is_held else incidents.held(self.connection)
+        self._none_is_held = not found
+        return found
 
     def flush(self) -> None:
-        windows.put(self.connection, self._changed.values())
+        self._write_windows()
         windows.judge(self.connection, self._judged)
-        self._changed.clear()
         self._judged.clear()
 
-    def hear(self, match: Match, signal: Signal, row: int) -> None:
-        """One rule's match on a signal of its own."""
+    def _write_windows(self) -> None:
+        windows.put(self.connection, self._changed.values())
+        self._changed.clear()
+
+    def hear(self, wanted: Wanted, row: int) -> None:
+        """What each rule that matched makes of a new signal."""
+        for match in wanted.matches:
+            self._hear(match, wanted.signal, row)
+
+    def _hear(self, match: Match, signal: Signal, row: int) -> None:
         if match.recovered:
             self._recovered(match, row, signal.at, f"{signal.type} says so")
         elif match.rule.window is None:
@@ -173,6 +212,7 @@ class Detecting:
             due = None if verdict.due is None else instant(verdict.due)
             kept = Kept(rule.id, key, document_of(self._window(rule.id), verdict.state), instant(newest), group, due)
             self._changed[rule.id, key] = kept
+            self._soonest, self._has_moved = min(self._soonest, due or _LATEST), True
 
     def _apply(self, match: Match, signal: Signal | None, row: int, verdict: Verdict) -> None:
         """Lets what a window says happen, in event time."""
@@ -183,19 +223,28 @@ class Detecting:
         """A signal by which its window has not enough: evidence of what is open already, where the kind says so."""
         told = {"count": verdict.total, "of": verdict.needed}
         joins = window_of.joins(match.rule.window) and not match.rule.silent
-        standing = incidents.latest(self.connection, match.incident) if joins else None
+        standing = self._latest(match.incident) if joins else None
         proof = Proof(row, match.rule.id, at, match.severity, fired=False)
         if standing is None or not opening.prolong(self.connection, standing, proof, match.rule.clear.quiet_for):
             waits = verdict.due is not None
             self._judge(match, row, "waiting" if waits else "below", {} if waits else told)
             return
-        self.stirred = True
+        self.touched()
         self._judge(match, row, "joined", told, standing.id)
+
+    def _latest(self, key: str) -> Incident | None:
+        if key in self._unheard_of:
+            return None
+        found = incidents.latest(self.connection, key)
+        if found is None:
+            self._unheard_of.add(key)
+        return found
 
     def _join_later(self, match: Match, fired: Firing) -> None:
         """What had not enough by itself, and happened after what now has: it came too early to join."""
-        standing = incidents.standing(self.connection, match.incident)
-        if standing is None or not window_of.joins(match.rule.window):
+        joins = window_of.joins(match.rule.window)
+        standing = incidents.standing(self.connection, match.incident) if joins else None
+        if standing is None:
             return
         known = set(fired.ids)
         for entry in self._state(match).entries:
@@ -230,6 +279,8 @@ class Detecting:
         proofs = self._proofs(match, signal, row, fired)
         told = opening_of(self.detection, match, signal, fired.at, fired.first_at, proofs)
         incident, outcome = opening.open_or_join(self.connection, self.detection.terms, self._held(told), self.now)
+        self._unheard_of.discard(told.key)
+        self.touched()
         detail: dict[str, Json] = {"count": fired.total} if match.rule.window else {}
         if outcome in ("opened", "reopened") and signal is not None and not match.rule.over:
             detail["explained"] = explain(match.rule, signal).to_json()
@@ -264,6 +315,7 @@ class Detecting:
             self.connection, self.detection.terms, match.incident, proof,
             self.read_to(self.detection.watched(match.rule.sources)), self.retell, self.now,
         )  # fmt: skip
+        self.touched()
         self._remember(match, proof)
         self._judge(match, row, "recovered" if ended else "nothing_open", {"why": why}, ended.id if ended else None)
 
@@ -308,11 +360,12 @@ class Detecting:
         rule = self.engine.rules.get(kept.rule)
         if rule is None or rule.window is None:
             windows.forget(self.connection, kept.rule, kept.key)
+            self._has_moved = True
             return True
         mark = self.read_to(self.detection.watched(rule.sources))
         if mark is None or kept.due_at is None or mark <= kept.due_at:
             return False
-        before = state_of(rule.window, kept.state)
+        before = self._states.get((rule.id, kept.key)) or state_of(rule.window, kept.state)
         verdict = window_of.settle(rule.window, before, mark)
         self._keep(rule, kept.key, kept.group, before, verdict)
         for fired in verdict.firings:

@@ -43,7 +43,7 @@ class Settle:
             if not _anything(connection):
                 return Idle()
         with self.store.write() as connection:
-            worked = settle(connection, self.detection(), engine, now)
+            worked = settle(Detecting(connection, self.detection(), engine, now))
         return WORKED if worked else Idle()
 
 
@@ -54,16 +54,16 @@ def _anything(connection: Connection) -> bool:
     return due or bool(incidents.quiet(connection, marks)) or bool(incidents.held(connection))
 
 
-def settle(connection: Connection, detection: Detection, engine: Engine, now: datetime) -> bool:
+def settle(detecting: Detecting) -> bool:
     """Whether anything came of it."""
-    detecting = Detecting(connection, detection, engine, now)
+    connection, detection, now = detecting.connection, detecting.detection, detecting.now
     known = [mark for mark in detecting.watermarks.values() if mark is not None]
     moved = [detecting.settle(kept) for kept in (windows.due(connection, max(known)) if known else ())]
-    detecting.flush()
-    for incident, _ in incidents.quiet(connection, detecting.watermarks):
+    for incident in detecting.quiet():
         read_to = detecting.read_to(incidents.sources_of(connection, incident.id))
         moved.append(opening.divide(connection, detection.terms, incident, read_to, detecting.retell, now))
-    moved += [_release(connection, detecting, incident) for incident in incidents.held(connection)]
+        detecting.touched()
+    moved += [_release(connection, detecting, incident) for incident in detecting.held()]
     detecting.flush()
     return any(moved)
 
@@ -75,6 +75,7 @@ def _release(connection: Connection, detecting: Detecting, incident: Incident) -
     if told.held is not None:
         return False
     opening.release(connection, detecting.detection.terms, incident, told, detecting.now)
+    detecting.touched()
     return True
 
 

@@ -36,11 +36,10 @@ class Seen:
         """Paths that no signal of the rule's sources had, each with what may have been meant. Without recordings only
         those that look misspelt: tests show few of the fields that there are."""
         signals, recorded = self.of(rule), bool(self._types(rule) & self.recorded)
-        known = {name for fields in signals for name in _names(fields)}
         for path in dict.fromkeys(paths(rule)):
-            if not signals or any(values_at(path)(fields) for fields in signals):
+            if not signals or any(map(values_at(path), signals)):
                 continue
-            hint = nearest(str(path), known)
+            hint = nearest(str(path), {name for fields in signals for name in _names(fields)})
             if recorded or (hint and _is_near(str(path), hint)):
                 yield path, hint
 

@@ -47,17 +47,13 @@ def owe(
     ticket: int | None = None,
     not_before: datetime | None = None,
 ) -> bool:
-    """Puts a delivery in the outbox; False if the same is there. One that waits for `not_before` holds none back."""
-    return (
-        connection.execute(
-            insert_new(connection, deliveries).values(
-                role=delivery.role, verb=delivery.verb, key=delivery.key, sequence=delivery.sequence,
-                body=dict(delivery.body), incident=incident, ticket=ticket, severity=severity, state="pending",
-                attempts=0, due_at=not_before or now, doubtful=False, created_at=now, not_before=not_before,
-            )
-        ).rowcount
-        == 1
-    )  # fmt: skip
+    """Puts a delivery in the outbox; False if the same is there."""
+    new = {
+        "role": delivery.role, "verb": delivery.verb, "key": delivery.key, "sequence": delivery.sequence,
+        "body": dict(delivery.body), "incident": incident, "ticket": ticket, "severity": severity, "state": "pending",
+        "attempts": 0, "due_at": now, "doubtful": False, "created_at": now,
+    }  # fmt: skip
+    return connection.execute(insert_new(connection, deliveries), new).rowcount == 1
 
 
 def claim(connection: Connection, role: str, holder: str, now: datetime, lease: timedelta) -> Claimed | None:
@@ -108,6 +104,10 @@ def _next() -> Any:
 
 _NEXT = _next()
 """Built once: senders ask often."""
+_WAS_OWED = select(deliveries.c.id).where(
+    deliveries.c.role == bindparam("of_role"), deliveries.c.key == bindparam("asked"), deliveries.c.verb == "open",
+    deliveries.c.state != "cancelled",
+)  # fmt: skip
 
 
 def next_due(connection: Connection, role: str) -> datetime | None:
@@ -183,11 +183,7 @@ def incident_of(connection: Connection, role: str, key: str) -> str | None:
 
 def was_owed(connection: Connection, role: str, key: str) -> bool:
     """Whether an opening under `key` is owed or was sent (and not taken back)."""
-    found = select(deliveries.c.id).where(
-        deliveries.c.role == role, deliveries.c.key == key, deliveries.c.verb == "open",
-        deliveries.c.state.not_in(("cancelled",)),
-    )  # fmt: skip
-    return connection.execute(found).first() is not None
+    return connection.execute(_WAS_OWED, {"of_role": role, "asked": key}).first() is not None
 
 
 def release(connection: Connection, now: datetime) -> None:

@@ -126,20 +126,25 @@ class Store:
         return writing, reading
 
 
-def insert_new(connection: Connection, table: Table, replace: tuple[str, ...] = ()) -> Insert:
+def insert_new(
+    connection: Connection, table: Table, replace: tuple[str, ...] = (), returning: tuple[str, ...] = ()
+) -> Insert:
     """An INSERT that leaves alone a row whose key is taken, or writes the columns of `replace` in it; `rowcount` tells
-    whether it was new."""
-    return insert_new_for(connection.dialect.name, table, replace)
+    whether it was new. The columns of `returning` are of the new rows alone."""
+    return _insert_new(connection.dialect.name, table, replace, returning)
 
 
 @cache
-def insert_new_for(dialect: str, table: Table, replace: tuple[str, ...] = ()) -> Insert:
+def _insert_new(dialect: str, table: Table, replace: tuple[str, ...], returning: tuple[str, ...]) -> Insert:
     """Made once: building a statement costs more than running it."""
     new = sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
     if replace:
         taken = {name: new.excluded[name] for name in replace}
         return new.on_conflict_do_update(index_elements=list(table.primary_key), set_=taken).inline()
-    return new.on_conflict_do_nothing().inline().execution_options(preserve_rowcount=True)
+    new = new.on_conflict_do_nothing()
+    if returning:
+        return new.returning(*(table.c[name] for name in returning))
+    return new.inline().execution_options(preserve_rowcount=True)
 
 
 def _begin(connection: Connection) -> None:

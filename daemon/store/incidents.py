@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, func, 
 from daemon.model import SHADOW_KEY, Incident, IncidentState, Severity
 from daemon.store import rows
 from daemon.store.engine import insert_new
-from daemon.store.schema import evidence, incidents, tickets
+from daemon.store.schema import Instant, evidence, incidents, tickets
 
 _NEXT_CLEAR = select(func.min(incidents.c.clear_at)).where(incidents.c.state == IncidentState.OPEN.value)
 _LATEST = (
@@ -31,6 +31,30 @@ _QUIET = (
     .order_by(incidents.c.clear_at, incidents.c.id)
 )
 _ROW_OF = select(incidents).where(incidents.c.id == bindparam("asked"))
+_LATEST_ENDED = (
+    select(incidents)
+    .where(incidents.c.key == bindparam("asked"), incidents.c.state == IncidentState.ENDED.value)
+    .order_by(incidents.c.ended_at.desc())
+    .limit(1)
+)
+_ADD = insert(incidents).inline()
+_CHANGE = update(incidents).where(incidents.c.id == bindparam("asked"))
+_HELD = select(incidents).where(incidents.c.state == IncidentState.OPEN.value, incidents.c.held.is_not(None))
+_QUIET = (
+    select(incidents)
+    .where(incidents.c.state == IncidentState.OPEN.value, incidents.c.clear_at <= bindparam("mark", type_=Instant))
+    .order_by(incidents.c.clear_at, incidents.c.id)
+)
+_PROOFS = (
+    select(evidence)
+    .where(evidence.c.incident == bindparam("asked"), evidence.c.episode == bindparam("of_episode"))
+    .order_by(evidence.c.at, evidence.c.recovered, evidence.c.signal)
+)
+_OWED = (
+    select(tickets.c.id)
+    .where(tickets.c.incident == bindparam("asked"), tickets.c.state.not_in(("resolved", "closed", "cancelled")))
+    .limit(1)
+)
 
 
 def not_in_shadow() -> ColumnElement[bool]:
@@ -38,15 +62,15 @@ def not_in_shadow() -> ColumnElement[bool]:
 
 
 def add(connection: Connection, values: Mapping[str, Any]) -> None:
-    connection.execute(insert(incidents).values(**values))
+    connection.execute(_ADD, dict(values))
 
 
 def change(connection: Connection, id: str, **values: Any) -> None:
-    connection.execute(update(incidents).where(incidents.c.id == id).values(**values))
+    connection.execute(_CHANGE, {"asked": id, **values})
 
 
 def get(connection: Connection, id: str) -> Incident | None:
-    row = connection.execute(select(incidents).where(incidents.c.id == id)).one_or_none()
+    row = connection.execute(_ROW_OF, {"asked": id}).one_or_none()
     return None if row is None else rows.incident(row)
 
 
@@ -63,28 +87,23 @@ def latest(connection: Connection, key: str) -> Incident | None:
 
 
 def latest_ended(connection: Connection, key: str) -> Incident | None:
-    row = connection.execute(
-        select(incidents)
-        .where(incidents.c.key == key, incidents.c.state == IncidentState.ENDED.value)
-        .order_by(incidents.c.ended_at.desc())
-        .limit(1)
-    ).one_or_none()
+    row = connection.execute(_LATEST_ENDED, {"asked": key}).one_or_none()
     return None if row is None else rows.incident(row)
 
 
 def over_at(connection: Connection, id: str) -> datetime | None:
     """When its latest episode was over, in event time; None while it is open."""
-    instant: datetime | None = connection.execute(select(incidents.c.over_at).where(incidents.c.id == id)).scalar_one()
+    instant: datetime | None = row_of(connection, id).over_at
     return instant
 
 
 def roles_set_going(connection: Connection, id: str) -> frozenset[str]:
     """What this episode has set going already."""
-    return frozenset(connection.execute(select(incidents.c.roles).where(incidents.c.id == id)).scalar_one())
+    return frozenset(row_of(connection, id).roles)
 
 
 def sources_of(connection: Connection, id: str) -> frozenset[str]:
-    return frozenset(connection.execute(select(incidents.c.sources).where(incidents.c.id == id)).scalar_one())
+    return frozenset(row_of(connection, id).sources)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,17 +123,21 @@ class Proof:
 def link(connection: Connection, incident: str, episode: int, proofs: Sequence[Proof]) -> None:
     """Makes the signals evidence of the incident; one that is already stays, and may now have fired."""
     for fired, replace in ((True, ("fired",)), (False, ())):
-        rows_ = [{"incident": incident, "episode": episode, **asdict(each)} for each in proofs if each.fired is fired]
+        rows_ = [_evidence(incident, episode, each) for each in proofs if each.fired is fired]
         if rows_:
             connection.execute(insert_new(connection, evidence, replace=replace), rows_)
 
 
+def _evidence(incident: str, episode: int, proof: Proof) -> dict[str, Any]:
+    return {
+        "incident": incident, "episode": episode, "signal": proof.signal, "rule": proof.rule, "at": proof.at,
+        "severity": proof.severity, "fired": proof.fired, "recovered": proof.recovered,
+    }  # fmt: skip
+
+
 def proofs(connection: Connection, incident: str, episode: int) -> list[Proof]:
     """The evidence of one episode, in event time; what says that it recovered comes last of an instant."""
-    order = (evidence.c.at, evidence.c.recovered, evidence.c.signal)
-    rows = connection.execute(
-        select(evidence).where(evidence.c.incident == incident, evidence.c.episode == episode).order_by(*order)
-    )
+    rows = connection.execute(_PROOFS, {"asked": incident, "of_episode": episode})
     return [Proof(row.signal, row.rule, row.at, row.severity, row.fired, row.recovered) for row in rows]
 
 
@@ -137,8 +160,8 @@ def row_of(connection: Connection, id: str) -> Row[Any]:
 
 def held(connection: Connection) -> list[Incident]:
     """Open incidents of which nothing is set going, but those of rules in shadow."""
-    rows_ = connection.execute(_HELD)
-    return [found for row in rows_ if (found := rows.incident(row)).held and found.held.get("by") != "shadow"]
+    found = [rows.incident(row) for row in connection.execute(_HELD)]
+    return [incident for incident in found if incident.held and incident.held.get("by") != "shadow"]
 
 
 def all_open(connection: Connection) -> list[Incident]:
@@ -173,10 +196,7 @@ def next_clear(connection: Connection) -> datetime | None:
 
 def all_finished(connection: Connection, id: str) -> bool:
     """Whether nothing is owed any more: every ticket is resolved, closed or cancelled."""
-    owed = select(tickets.c.id).where(
-        tickets.c.incident == id, tickets.c.state.not_in(("resolved", "closed", "cancelled"))
-    )
-    return connection.execute(owed.limit(1)).first() is None
+    return connection.execute(_OWED, {"asked": id}).first() is None
 
 
 def recent(connection: Connection, limit: int = 200, *, shadow: bool = False) -> list[Incident]:

@@ -11,6 +11,8 @@ from daemon.model import Cursor
 from daemon.store.engine import insert_new
 from daemon.store.schema import polls
 
+_WATERMARKS = select(polls.c.name, polls.c.watermark, polls.c.failing_since)
+
 
 @dataclass(frozen=True, slots=True)
 class Poll:
@@ -77,14 +79,6 @@ def advance(
             .where(polls.c.name == name, or_(polls.c.watermark.is_(None), polls.c.watermark < mark))
             .values(watermark=mark)
         )
-
-
-def read_to(connection: Connection, mark: datetime) -> None:
-    """Every source is read up to `mark`: for what is played back."""
-    connection.execute(_READ_TO, {"mark": mark})
-
-
-_READ_TO = update(polls).values(watermark=bindparam("mark"))
 
 
 def count(connection: Connection, name: str, signals: int, unwanted: int) -> None:

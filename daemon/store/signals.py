@@ -16,15 +16,13 @@ from daemon.store.engine import insert_new, insert_new_for
 from daemon.store.schema import evidence, facts, judgements, quarantine, signals, windows
 
 
-def keep(connection: Connection, signal: Signal, now: datetime) -> int | None:
-    """The new row's number, or None if this signal was kept before."""
-    number: int | None = connection.execute(_keep(connection.dialect.name), _values(signal, now)).scalar_one_or_none()
-    return number
-
-
-@cache
-def _keep(dialect: str) -> ReturningInsert[Any]:
-    return insert_new_for(dialect, signals).returning(signals.c.row)
+def keep(connection: Connection, kept: Sequence[Signal], now: datetime) -> dict[tuple[str, str], int]:
+    """The row of each that is new, by its source and id."""
+    if not kept:
+        return {}
+    new = insert_new(connection, signals, returning=("source", "id", "row"))
+    found = connection.execute(new, [_values(signal, now) for signal in kept])
+    return {(row.source, row.id): row.row for row in found}
 
 
 def keep_many(connection: Connection, kept: Sequence[Signal], now: datetime) -> int:

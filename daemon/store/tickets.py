@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from daemon.model import FINISHED, Clock, ClockState, Event, EventKind, Goal, Severity, Ticket, TicketState
 from daemon.store import rows
@@ -24,21 +23,32 @@ class ActionItem:
     """A date, 2026-12-31."""
     done_at: datetime | None
 
+_GET = select(tickets).where(tickets.c.id == bindparam("asked"))
+_CHANGE = update(tickets).where(tickets.c.id == bindparam("asked"))
+_OF_INCIDENT = select(tickets).where(tickets.c.incident == bindparam("asked")).order_by(tickets.c.id)
+_LOG = select(events).where(events.c.ticket == bindparam("asked")).order_by(events.c.sequence)
+_EVENT = select(events.c.sequence).where(
+    events.c.ticket == bindparam("asked"), events.c.source_id == bindparam("of_source")
+)
+_CLOCKS = select(clocks).where(clocks.c.ticket == bindparam("asked")).order_by(clocks.c.goal, clocks.c.cycle)
+_FORGET_CLOCKS = delete(clocks).where(clocks.c.ticket == bindparam("asked"))
+_NEW_CLOCKS = insert(clocks)
+_OF_A_CLOCK = tuple(column.name for column in clocks.c)
+
 
 def add(connection: Connection, **values: Any) -> int | None:
     """The new ticket's number, or None if this client has one for this episode."""
-    return connection.execute(
-        insert_new(connection, tickets).values(version=0, severity_by_person=False, **values).returning(tickets.c.id)
-    ).scalar_one_or_none()
+    new = insert_new(connection, tickets, returning=("id",))
+    return connection.execute(new, {"version": 0, "severity_by_person": False, **values}).scalar_one_or_none()
 
 
 def get(connection: Connection, id: int) -> Ticket | None:
-    row = connection.execute(select(tickets).where(tickets.c.id == id)).one_or_none()
+    row = connection.execute(_GET, {"asked": id}).one_or_none()
     return None if row is None else rows.ticket(row)
 
 
 def change(connection: Connection, id: int, **values: Any) -> None:
-    connection.execute(update(tickets).where(tickets.c.id == id).values(**values))
+    connection.execute(_CHANGE, {"asked": id, **values})
 
 
 _CACHED = ("severity", "state", "version", "assignee", "team", "site", "reporter", "workaround", "fix", "informed",
@@ -55,7 +65,7 @@ def severity_set_by_person(connection: Connection, id: int) -> bool:
 
 
 def of_incident(connection: Connection, incident: str) -> list[Ticket]:
-    found = connection.execute(select(tickets).where(tickets.c.incident == incident).order_by(tickets.c.id))
+    found = connection.execute(_OF_INCIDENT, {"asked": incident})
     return [rows.ticket(row) for row in found]
 
 
@@ -87,20 +97,16 @@ def next_deadlines(connection: Connection, numbers: Sequence[int]) -> dict[int, 
 
 def append(connection: Connection, event: Event) -> bool:
     """Adds a line to the log. False if one with the same `source_id` is there."""
-    return (
-        connection.execute(
-            insert_new(connection, events).values(
-                ticket=event.ticket, sequence=event.sequence, kind=event.kind.value, effective_at=event.effective_at,
-                recorded_at=event.recorded_at, actor=event.actor, body=dict(event.body), source_id=event.source_id,
-            )
-        ).rowcount
-        == 1
-    )  # fmt: skip
+    new = {
+        "ticket": event.ticket, "sequence": event.sequence, "kind": event.kind.value,
+        "effective_at": event.effective_at, "recorded_at": event.recorded_at, "actor": event.actor,
+        "body": dict(event.body), "source_id": event.source_id,
+    }  # fmt: skip
+    return connection.execute(insert_new(connection, events), new).rowcount == 1
 
 
 def has_event(connection: Connection, ticket: int, source_id: str) -> bool:
-    found = select(events.c.sequence).where(events.c.ticket == ticket, events.c.source_id == source_id)
-    return connection.execute(found).first() is not None
+    return connection.execute(_EVENT, {"asked": ticket, "of_source": source_id}).first() is not None
 
 
 def last_of(connection: Connection, ticket: int, kinds: Iterable[EventKind]) -> datetime | None:
@@ -123,19 +129,19 @@ def link(connection: Connection, ticket: int, other: int, how: str) -> bool:
 
 
 def log(connection: Connection, ticket: int) -> list[Event]:
-    found = connection.execute(select(events).where(events.c.ticket == ticket).order_by(events.c.sequence))
+    found = connection.execute(_LOG, {"asked": ticket})
     return [rows.event(row) for row in found]
 
 
 def save_clocks(connection: Connection, ticket: int, readings: Iterable[Clock]) -> None:
-    connection.execute(delete(clocks).where(clocks.c.ticket == ticket))
-    values = [{k: v for k, v in asdict(reading).items() if k != "thresholds"} for reading in readings]
+    connection.execute(_FORGET_CLOCKS, {"asked": ticket})
+    values = [{name: getattr(reading, name) for name in _OF_A_CLOCK} for reading in readings]
     if values:
-        connection.execute(insert(clocks), values)
+        connection.execute(_NEW_CLOCKS, values)
 
 
 def clocks_of(connection: Connection, ticket: int) -> list[Clock]:
-    found = connection.execute(select(clocks).where(clocks.c.ticket == ticket).order_by(clocks.c.goal, clocks.c.cycle))
+    found = connection.execute(_CLOCKS, {"asked": ticket})
     return [rows.clock(row) for row in found]
 
 
@@ -181,68 +187,21 @@ def next_due(connection: Connection) -> datetime | None:
     return earliest
 
 
-@dataclass(frozen=True, slots=True)
-class Counted:
-    """What the figures hold of one cycle."""
-
-    goal: Goal
-    cycle: int
-    kind: str
-    """`decision`, `breach`, `excused`; with `_withdrawn`, that it was taken back."""
-    sequence: int
-    client: str
-    severity: Severity
-    at: datetime
-
-
-def counted(connection: Connection, ticket: int) -> list[Counted]:
-    """In the order in which it was counted."""
-    found = select(decisions).where(decisions.c.ticket == ticket)
-    found = found.order_by(decisions.c.goal, decisions.c.cycle, decisions.c.sequence)
-    return [
-        Counted(row.goal, row.cycle, row.kind, row.sequence, row.client, row.severity, row.at)
-        for row in connection.execute(found)
-    ]
-
-
-def count(connection: Connection, ticket: int, one: Counted, now: datetime) -> None:
-    connection.execute(insert(decisions).values(ticket=ticket, recorded_at=now, **asdict(one)))
-
-
-def add_action(connection: Connection, ticket: int, text: str, owner: str, due: str) -> int:
-    """An action item; its number."""
-    values = insert(action_items).values(ticket=ticket, text=text, owner=owner, due=due).returning(action_items.c.id)
-    number: int = connection.execute(values).scalar_one()
-    return number
-
-
-def end_action(connection: Connection, ticket: int, item: int, now: datetime) -> bool:
-    """False if the ticket has no such item, or it is done."""
-    this = (action_items.c.id == item, action_items.c.ticket == ticket, action_items.c.done_at.is_(None))
-    return connection.execute(update(action_items).where(*this).values(done_at=now)).rowcount == 1
-
-
-def actions_of(connection: Connection, ticket: int) -> list[ActionItem]:
-    found = select(action_items).where(action_items.c.ticket == ticket).order_by(action_items.c.id)
-    return [ActionItem(row.id, row.text, row.owner, row.due, row.done_at) for row in connection.execute(found)]
-
-
-def links_of(connection: Connection, ticket: int) -> list[tuple[int, str]]:
-    """The other ticket of each link, and as what."""
-    found = select(links.c.other, links.c["as"]).where(links.c.ticket == ticket).order_by(links.c.other)
-    return [(row.other, row[1]) for row in connection.execute(found)]
+def decide(connection: Connection, ticket: Ticket, clock: Clock, kind: str, at: datetime, now: datetime) -> bool:
+    """Counts a decision or a breach of a clock's cycle, once ever."""
+    new = {
+        "ticket": ticket.id, "goal": clock.goal, "cycle": clock.cycle, "kind": kind, "client": ticket.client,
+        "severity": clock.severity, "at": at, "recorded_at": now,
+    }  # fmt: skip
+    return connection.execute(insert_new(connection, decisions), new).rowcount == 1
 
 
 def warn(
     connection: Connection, ticket: Ticket, clock: Clock, arming: int, threshold: str, at: datetime, now: datetime
 ) -> bool:
     """Records a warning; False if this one was given before."""
-    return (
-        connection.execute(
-            insert_new(connection, warnings).values(
-                ticket=ticket.id, goal=clock.goal, cycle=clock.cycle, arming=arming, threshold=threshold,
-                client=ticket.client, severity=clock.severity, due_at=at, recorded_at=now,
-            )
-        ).rowcount
-        == 1
-    )  # fmt: skip
+    new = {
+        "ticket": ticket.id, "goal": clock.goal, "cycle": clock.cycle, "arming": arming, "threshold": threshold,
+        "client": ticket.client, "severity": clock.severity, "due_at": at, "recorded_at": now,
+    }  # fmt: skip
+    return connection.execute(insert_new(connection, warnings), new).rowcount == 1

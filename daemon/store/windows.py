@@ -7,13 +7,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, tuple_
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, tuple_
 
 from daemon.model import Json
 from daemon.store.engine import insert_new
-from daemon.store.schema import judgements, signals, windows
+from daemon.store.schema import Instant, judgements, signals, windows
 
 _MOST_AT_ONCE = 400
+_OF_KEYS = select(windows).where(tuple_(windows.c.rule, windows.c.key).in_(bindparam("keys", expanding=True)))
+_DUE = select(windows).where(windows.c.due_at <= bindparam("mark", type_=Instant)).order_by(windows.c.due_at)
+_NEW_JUDGEMENT = insert(judgements)
 _NEXT_DUE = select(func.min(windows.c.due_at))
 _DUE = select(windows).where(windows.c.due_at <= bindparam("mark")).order_by(windows.c.due_at)
 _ONE = select(windows).where(windows.c.rule == bindparam("of_rule"), windows.c.key == bindparam("of_key"))
@@ -48,7 +51,7 @@ def get(connection: Connection, keys: Sequence[tuple[str, str]]) -> dict[tuple[s
     """By rule and key; those never heard of are left out."""
     found: dict[tuple[str, str], Kept] = {}
     for start in range(0, len(keys), _MOST_AT_ONCE):
-        for row in _asked(connection, keys[start : start + _MOST_AT_ONCE]):
+        for row in connection.execute(_OF_KEYS, {"keys": keys[start : start + _MOST_AT_ONCE]}):
             found[row.rule, row.key] = Kept(**row._mapping)
     return found
 
@@ -61,8 +64,7 @@ def _asked(connection: Connection, keys: Sequence[tuple[str, str]]) -> Iterable[
 
 def due(connection: Connection, watermark: datetime) -> list[Kept]:
     """Those that have something to say once all of their sources are read up to `watermark`."""
-    rows = connection.execute(_DUE, {"mark": watermark})
-    return [Kept(**row._mapping) for row in rows]
+    return [Kept(**row._mapping) for row in connection.execute(_DUE, {"mark": watermark})]
 
 
 def next_due(connection: Connection) -> datetime | None:
@@ -98,7 +100,7 @@ def judge(connection: Connection, judged: Iterable[Judgement]) -> None:
         for each in judged
     ]  # fmt: skip
     if rows:
-        connection.execute(insert(judgements), rows)
+        connection.execute(_NEW_JUDGEMENT, rows)
 
 
 def judged(connection: Connection, key: str, limit: int = 500) -> list[Judgement]:

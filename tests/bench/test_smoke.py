@@ -35,6 +35,18 @@ def test_a_quick_run_of_the_matching_finds_the_same_by_every_way(tmp_path: Path)
         assert {"parse", "ours", "with signals", "SQLite"} == set(found["rates"])
 
 
+def test_a_quick_run_of_the_rules_times_what_people_wait_for(tmp_path: Path) -> None:
+    """And counts what a signal costs the store."""
+    assert 0 == main(["rules", "--quick", "--folder", str(tmp_path), "--json", str(tmp_path / "report.json")])
+
+    found = json.loads((tmp_path / "report.json").read_text())["rules"]
+    assert {"python", "test", "check", "help"} == set(found["seconds"])
+    assert all(1 < found[f"{name} / python"]["least"] for name in ("test", "check", "help"))
+    assert 10 == found["statements / signal"]["tests"]
+    assert found["statements / signal"]["signals"] >= 10
+    assert 0 < found["statements / signal"]["each"]
+
+
 def test_the_made_up_trail_is_hit() -> None:
     """Or equal hits would say nothing."""
     program = Program([trail.condition(lines) for lines in trail.rules(500, exact=False)])

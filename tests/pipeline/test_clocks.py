@@ -100,7 +100,7 @@ def test_what_an_incident_rests_on_is_kept(world: World) -> None:
     """What nothing rests on goes after its time, once an hour."""
     with world.store.write() as connection:
         polls.declare(connection, "sentry", NOON)
-        signals.keep(connection, signal("b", level="info"), NOON)
+        signals.keep(connection, [signal("b", level="info")], NOON)
         signals.quarantine_record(connection, "sentry", "bad", "{", NOON)
     trim = Trim(world.store)
     world.clock.tell(NOON + KEPT_FOR)

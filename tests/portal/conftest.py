@@ -46,8 +46,7 @@ class Office:
             "sentry-shop", "sentry", "sentry.issue", f"of {title}", now, {"title": title}, Polarity.BROKEN, url=url
         )
         with self.store.write() as connection:
-            row = signals.keep(connection, signal, now)
-            assert row is not None
+            (row,) = signals.keep(connection, [signal], now).values()
             proof = Proof(row, "test/rule", now, severity)
             found, _ = opening.open_or_join(
                 connection,

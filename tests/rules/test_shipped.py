@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from daemon import app
-from daemon.cli.rehearse import Stage, stage
+from daemon.cli.rehearse import Stage, cast, stage
 from daemon.rules import check
 from daemon.rules.load import rule_files
 from daemon.rules.model import Rule, RuleSet, RuleTest
@@ -53,7 +53,7 @@ def test_there_are_rules_for_every_source() -> None:
 @pytest.mark.parametrize(("rule", "case"), [pytest.param(r, t, id=f"{r.id}: {t.it}") for r, t in cases()])
 def test_a_rule_does_what_it_says(play: Stage, rule: Rule, case: RuleTest) -> None:
     """Each test that a rule carries holds."""
-    assert [] == play.play(rule, case, shipped().by_id)
+    assert [] == play.play(cast(rule, shipped().by_id), case)
 
 
 def test_every_rule_has_a_hit_a_near_miss_and_a_runbook() -> None:

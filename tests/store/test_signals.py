@@ -20,9 +20,10 @@ def signal(id: str) -> Signal:
 
 def test_many_are_kept_at_once_and_each_is_counted_once(store: Store) -> None:
     with store.write() as connection:
-        assert signals.keep(connection, signal("b"), NOW) is not None
+        assert [("sentry", "b")] == list(signals.keep(connection, [signal("b")], NOW))
         assert 2 == signals.keep_many(connection, [signal("a"), signal("b"), signal("c")], NOW)
         assert 0 == signals.keep_many(connection, [signal("a"), signal("c")], NOW)
         assert 0 == signals.keep_many(connection, [], NOW)
-        assert signals.keep(connection, signal("a"), NOW) is None
+        assert {} == signals.keep(connection, [signal("a")], NOW)
+        assert {} == signals.keep(connection, [], NOW)
         assert 3 == connection.execute(select(func.count()).select_from(table)).scalar_one()
