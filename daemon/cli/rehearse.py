@@ -12,7 +12,7 @@ from itertools import accumulate, islice
 from pathlib import Path
 from typing import TypeAlias
 
-from sqlalchemy import Connection, func, select, union_all
+from sqlalchemy import Connection, select
 
 from daemon.clock import ToldClock
 from daemon.desk import owed

@@ -85,8 +85,6 @@ class Detecting:
     engine: Engine
     now: datetime
     dropped: dict[str, int] = field(default_factory=dict)
-    stirred: bool = False
-    """Whether anything came of it beyond what windows remember."""
     _states: dict[tuple[str, str], State] = field(default_factory=dict)
     _changed: dict[tuple[str, str], Kept] = field(default_factory=dict)
     _judged: list[Judgement] = field(default_factory=list)
@@ -254,7 +252,6 @@ class Detecting:
 
     def _fire(self, match: Match, signal: Signal | None, row: int, fired: Firing) -> None:
         """The rule has enough: rules over it see that, and unless it is silent an incident opens or goes on."""
-        self.stirred = True
         for at, by in fired.completed:
             for rule, number in self.engine.over.get(match.rule.id, ()):
                 self._feed(rule, number, match, signal if by == row else None, by, at)
@@ -309,7 +306,6 @@ class Detecting:
         return replace(told, held=self.detection.hold(self.connection, told, self.now))
 
     def _recovered(self, match: Match, row: int, at: datetime, why: str) -> None:
-        self.stirred = True
         proof = Proof(row, match.rule.id, at, match.severity, fired=False, recovered=True)
         ended = opening.over(
             self.connection, self.detection.terms, match.incident, proof,

@@ -47,11 +47,11 @@ def owe(
     ticket: int | None = None,
     not_before: datetime | None = None,
 ) -> bool:
-    """Puts a delivery in the outbox; False if the same is there."""
+    """Puts a delivery in the outbox; False if the same is there. One that waits for `not_before` holds none back."""
     new = {
         "role": delivery.role, "verb": delivery.verb, "key": delivery.key, "sequence": delivery.sequence,
         "body": dict(delivery.body), "incident": incident, "ticket": ticket, "severity": severity, "state": "pending",
-        "attempts": 0, "due_at": now, "doubtful": False, "created_at": now,
+        "attempts": 0, "due_at": not_before or now, "doubtful": False, "created_at": now, "not_before": not_before,
     }  # fmt: skip
     return connection.execute(insert_new(connection, deliveries), new).rowcount == 1
 

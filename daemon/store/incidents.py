@@ -24,12 +24,6 @@ _LATEST = (
 _STANDING = select(incidents).where(
     incidents.c.key == bindparam("asked"), incidents.c.state != IncidentState.ENDED.value
 )
-_HELD = select(incidents).where(incidents.c.state == IncidentState.OPEN.value, incidents.c.held.is_not(None))
-_QUIET = (
-    select(incidents)
-    .where(incidents.c.state == IncidentState.OPEN.value, incidents.c.clear_at <= bindparam("mark"))
-    .order_by(incidents.c.clear_at, incidents.c.id)
-)
 _ROW_OF = select(incidents).where(incidents.c.id == bindparam("asked"))
 _LATEST_ENDED = (
     select(incidents)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, bindparam, or_, select, update
+from sqlalchemy import Connection, or_, select, update
 
 from daemon.model import Cursor
 from daemon.store.engine import insert_new
@@ -119,9 +119,6 @@ def watermarks(connection: Connection) -> dict[str, datetime | None]:
     """How far each source has been read; None while it never completed a scan or is failing."""
     rows = connection.execute(_WATERMARKS)
     return {row.name: None if row.failing_since else row.watermark for row in rows}
-
-
-_WATERMARKS = select(polls.c.name, polls.c.watermark, polls.c.failing_since)
 
 
 def release(connection: Connection) -> None:

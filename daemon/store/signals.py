@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, delete, exists, select
-from sqlalchemy.sql.dml import ReturningInsert
 
 from daemon.model import Signal
 from daemon.store import rows
-from daemon.store.engine import insert_new, insert_new_for
+from daemon.store.engine import insert_new
 from daemon.store.schema import evidence, facts, judgements, quarantine, signals, windows
 
 

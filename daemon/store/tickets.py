@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
@@ -12,16 +13,6 @@ from daemon.model import FINISHED, Clock, ClockState, Event, EventKind, Goal, Se
 from daemon.store import rows
 from daemon.store.engine import insert_new
 from daemon.store.schema import action_items, clocks, decisions, events, links, tickets, warnings
-
-
-@dataclass(frozen=True, slots=True)
-class ActionItem:
-    id: int
-    text: str
-    owner: str
-    due: str
-    """A date, 2026-12-31."""
-    done_at: datetime | None
 
 _GET = select(tickets).where(tickets.c.id == bindparam("asked"))
 _CHANGE = update(tickets).where(tickets.c.id == bindparam("asked"))
@@ -34,6 +25,21 @@ _CLOCKS = select(clocks).where(clocks.c.ticket == bindparam("asked")).order_by(c
 _FORGET_CLOCKS = delete(clocks).where(clocks.c.ticket == bindparam("asked"))
 _NEW_CLOCKS = insert(clocks)
 _OF_A_CLOCK = tuple(column.name for column in clocks.c)
+_COUNTED = (
+    select(decisions)
+    .where(decisions.c.ticket == bindparam("asked"))
+    .order_by(decisions.c.goal, decisions.c.cycle, decisions.c.sequence)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ActionItem:
+    id: int
+    text: str
+    owner: str
+    due: str
+    """A date, 2026-12-31."""
+    done_at: datetime | None
 
 
 def add(connection: Connection, **values: Any) -> int | None:
@@ -187,13 +193,54 @@ def next_due(connection: Connection) -> datetime | None:
     return earliest
 
 
-def decide(connection: Connection, ticket: Ticket, clock: Clock, kind: str, at: datetime, now: datetime) -> bool:
-    """Counts a decision or a breach of a clock's cycle, once ever."""
-    new = {
-        "ticket": ticket.id, "goal": clock.goal, "cycle": clock.cycle, "kind": kind, "client": ticket.client,
-        "severity": clock.severity, "at": at, "recorded_at": now,
-    }  # fmt: skip
-    return connection.execute(insert_new(connection, decisions), new).rowcount == 1
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What the figures hold of one cycle."""
+
+    goal: Goal
+    cycle: int
+    kind: str
+    """`decision`, `breach`, `excused`; with `_withdrawn`, that it was taken back."""
+    sequence: int
+    client: str
+    severity: Severity
+    at: datetime
+
+
+def counted(connection: Connection, ticket: int) -> list[Counted]:
+    """In the order in which it was counted."""
+    return [
+        Counted(row.goal, row.cycle, row.kind, row.sequence, row.client, row.severity, row.at)
+        for row in connection.execute(_COUNTED, {"asked": ticket})
+    ]
+
+
+def count(connection: Connection, ticket: int, one: Counted, now: datetime) -> None:
+    connection.execute(insert(decisions).values(ticket=ticket, recorded_at=now, **asdict(one)))
+
+
+def add_action(connection: Connection, ticket: int, text: str, owner: str, due: str) -> int:
+    """An action item; its number."""
+    values = insert(action_items).values(ticket=ticket, text=text, owner=owner, due=due).returning(action_items.c.id)
+    number: int = connection.execute(values).scalar_one()
+    return number
+
+
+def end_action(connection: Connection, ticket: int, item: int, now: datetime) -> bool:
+    """False if the ticket has no such item, or it is done."""
+    this = (action_items.c.id == item, action_items.c.ticket == ticket, action_items.c.done_at.is_(None))
+    return connection.execute(update(action_items).where(*this).values(done_at=now)).rowcount == 1
+
+
+def actions_of(connection: Connection, ticket: int) -> list[ActionItem]:
+    found = select(action_items).where(action_items.c.ticket == ticket).order_by(action_items.c.id)
+    return [ActionItem(row.id, row.text, row.owner, row.due, row.done_at) for row in connection.execute(found)]
+
+
+def links_of(connection: Connection, ticket: int) -> list[tuple[int, str]]:
+    """The other ticket of each link, and as what."""
+    found = select(links.c.other, links.c["as"]).where(links.c.ticket == ticket).order_by(links.c.other)
+    return [(row.other, row[1]) for row in connection.execute(found)]
 
 
 def warn(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, tuple_
 
@@ -18,8 +17,6 @@ _OF_KEYS = select(windows).where(tuple_(windows.c.rule, windows.c.key).in_(bindp
 _DUE = select(windows).where(windows.c.due_at <= bindparam("mark", type_=Instant)).order_by(windows.c.due_at)
 _NEW_JUDGEMENT = insert(judgements)
 _NEXT_DUE = select(func.min(windows.c.due_at))
-_DUE = select(windows).where(windows.c.due_at <= bindparam("mark")).order_by(windows.c.due_at)
-_ONE = select(windows).where(windows.c.rule == bindparam("of_rule"), windows.c.key == bindparam("of_key"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +51,6 @@ def get(connection: Connection, keys: Sequence[tuple[str, str]]) -> dict[tuple[s
         for row in connection.execute(_OF_KEYS, {"keys": keys[start : start + _MOST_AT_ONCE]}):
             found[row.rule, row.key] = Kept(**row._mapping)
     return found
-
-
-def _asked(connection: Connection, keys: Sequence[tuple[str, str]]) -> Iterable[Row[Any]]:
-    if len(keys) == 1:
-        return connection.execute(_ONE, {"of_rule": keys[0][0], "of_key": keys[0][1]})
-    return connection.execute(select(windows).where(tuple_(windows.c.rule, windows.c.key).in_(keys)))
 
 
 def due(connection: Connection, watermark: datetime) -> list[Kept]:
