@@ -25,6 +25,13 @@ _CLOCKS = select(clocks).where(clocks.c.ticket == bindparam("asked")).order_by(c
 _FORGET_CLOCKS = delete(clocks).where(clocks.c.ticket == bindparam("asked"))
 _NEW_CLOCKS = insert(clocks)
 _OF_A_CLOCK = tuple(column.name for column in clocks.c)
+_OVERDUE = (
+    select(clocks.c.ticket)
+    .where(clocks.c.next_at <= bindparam("now"))
+    .order_by(clocks.c.next_at)
+    .limit(bindparam("most"))
+)
+"""By the index, clock by clock: grouped by ticket, all that is due would be read for each batch."""
 _COUNTED = (
     select(decisions)
     .where(decisions.c.ticket == bindparam("asked"))
@@ -178,14 +185,8 @@ def contracts_kept(connection: Connection) -> list[str]:
 
 def due(connection: Connection, now: datetime, limit: int = 100) -> list[int]:
     """Tickets some clock of which must be looked at, the longest overdue first."""
-    found = (
-        select(clocks.c.ticket)
-        .where(clocks.c.next_at <= now)
-        .group_by(clocks.c.ticket)
-        .order_by(func.min(clocks.c.next_at))
-        .limit(limit)
-    )
-    return list(connection.execute(found).scalars())
+    overdue = connection.execute(_OVERDUE, {"now": now, "most": limit}).scalars()
+    return list(dict.fromkeys(overdue))
 
 
 def next_due(connection: Connection) -> datetime | None:

@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from tests.bench import ingest, match, page, rules
+from tests.bench import clocks, ingest, match, page, rules
 
-BENCHES = ("ingest", "page", "match", "rules")
+BENCHES = ("ingest", "page", "match", "rules", "clocks")
 _CANDIDATES = 4
 _BATCHES = {1: 400, 1_000: 10}
 _QUICK = {1: 20, 1_000: 1}
@@ -50,6 +50,10 @@ def main(arguments: Sequence[str]) -> int:
         if "rules" in wanted:
             ruling = progress.add_task("rules", total=rounds * rules.CANDIDATES)
             report["rules"] = rules.bench(rounds, lambda: progress.advance(ruling), 10 if options.quick else None)
+        if "clocks" in wanted:
+            scale = clocks.QUICK if options.quick else clocks.WHOLE
+            ticking = progress.add_task("clocks", total=len(scale.idle) + 2)
+            report["clocks"] = clocks.bench(Path(folder), scale, lambda: progress.advance(ticking))
     Console().print(_table(report))
     if options.json:
         options.json.write_text(json.dumps(report, indent=1))

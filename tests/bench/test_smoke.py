@@ -47,6 +47,16 @@ def test_a_quick_run_of_the_rules_times_what_people_wait_for(tmp_path: Path) -> 
     assert 0 < found["statements / signal"]["each"]
 
 
+def test_a_quick_run_of_the_clocks_looks_at_all_that_is_due(tmp_path: Path) -> None:
+    """Every ticket that fell due was warned of, or the run would not end."""
+    assert 0 == main(["clocks", "--quick", "--folder", str(tmp_path), "--json", str(tmp_path / "report.json")])
+
+    found = json.loads((tmp_path / "report.json").read_text())["clocks"]
+    assert {"50", "500"} == set(found["idle"])
+    assert 100 == found["at once"]["tickets"]
+    assert 0 < found["at once"]["p99"] <= found["at once"]["seconds"]
+
+
 def test_the_made_up_trail_is_hit() -> None:
     """Or equal hits would say nothing."""
     program = Program([trail.condition(lines) for lines in trail.rules(500, exact=False)])
