@@ -36,6 +36,7 @@ contracts:
           3: {target: 20h, calendar: office}
           4: null
         update: {1: {every: 2h, calendar: 24x7}, 2: {every: 8h, calendar: 24x7}, 3: null, 4: null}
+        rca: {1: {target: 240h, calendar: 24x7}, 2: null, 3: null, 4: null}
       escalation: {default: [{at: 75%, notify: [assignee]}, {at: breach, notify: [assignee]}]}
 clients:
   acme: {contract: gold, timezone: America/New_York}
