@@ -16,6 +16,7 @@ from daemon.desk.intake import Report, open_ticket
 from daemon.marked_yaml import parse as parse_yaml
 from daemon.model import Fix, Ticket
 from daemon.sla.policy import parse as parse_policy
+from daemon.store import tickets
 from tests.pipeline.doubles import HOUR, World, world_at
 
 CONTRACTS = """
@@ -102,8 +103,6 @@ def busy(office: Office, chance: Any, days: int) -> None:
 
 
 def _something(desk: Any, chance: Any) -> None:
-    from daemon.store import tickets
-
     found = tickets.recent(desk.connection, 30)
     if not found or chance.random() < 0.3:
         report = Report(
