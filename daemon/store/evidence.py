@@ -1,4 +1,4 @@
-"""What an episode rests on, summed; and what was sent because of it."""
+"""What a ticket's episodes rest on, summed; and what was sent because of them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, func, or_, select
+from sqlalchemy import Connection, exists, func, or_, select
 
 from daemon.store.schema import deliveries, evidence, signals, tickets, warnings
 
@@ -41,16 +41,21 @@ class Warned:
 
 
 def seen(connection: Connection, ticket: int) -> Sequence[Seen]:
-    """The evidence of the episode that the ticket is of, the earliest first."""
-    first, last = func.min(evidence.c.at), func.max(evidence.c.at)
+    """The evidence of the ticket's episodes, the earliest first: from the one that opened it up to the client's next
+    ticket."""
+    first, last, later = func.min(evidence.c.at), func.max(evidence.c.at), tickets.alias()
+    next_ticket = exists().where(
+        later.c.incident == tickets.c.incident, later.c.client == tickets.c.client,
+        later.c.episode > tickets.c.episode, later.c.episode <= evidence.c.episode,
+    )  # fmt: skip
     found = (
         select(
             signals.c.source, evidence.c.rule, evidence.c.recovered, func.count().label("many"),
             first.label("first_at"), last.label("last_at"),
         )
         .join(evidence, evidence.c.signal == signals.c.row)
-        .join(tickets, (tickets.c.incident == evidence.c.incident) & (tickets.c.episode == evidence.c.episode))
-        .where(tickets.c.id == ticket)
+        .join(tickets, (tickets.c.incident == evidence.c.incident) & (tickets.c.episode <= evidence.c.episode))
+        .where(tickets.c.id == ticket, ~next_ticket)
         .group_by(signals.c.source, evidence.c.rule, evidence.c.recovered)
         .order_by(first, signals.c.source)
     )  # fmt: skip

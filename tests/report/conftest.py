@@ -16,6 +16,7 @@ from daemon.desk.intake import Report, open_ticket
 from daemon.marked_yaml import parse as parse_yaml
 from daemon.model import Fix, Ticket
 from daemon.sla.policy import parse as parse_policy
+from daemon.store import tickets
 from tests.pipeline.doubles import HOUR, World, world_at
 
 CONTRACTS = """
@@ -36,6 +37,7 @@ contracts:
           3: {target: 20h, calendar: office}
           4: null
         update: {1: {every: 2h, calendar: 24x7}, 2: {every: 8h, calendar: 24x7}, 3: null, 4: null}
+        rca: {1: {target: 240h, calendar: 24x7}, 2: null, 3: null, 4: null}
       escalation: {default: [{at: 75%, notify: [assignee]}, {at: breach, notify: [assignee]}]}
 clients:
   acme: {contract: gold, timezone: America/New_York}
@@ -101,8 +103,6 @@ def busy(office: Office, chance: Any, days: int) -> None:
 
 
 def _something(desk: Any, chance: Any) -> None:
-    from daemon.store import tickets
-
     found = tickets.recent(desk.connection, 30)
     if not found or chance.random() < 0.3:
         report = Report(

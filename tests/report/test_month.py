@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
+from daemon.clock import ToldClock
+from daemon.desk import aftermath, commands
 from daemon.model import EventKind
-from daemon.report import month
+from daemon.report import month, rca
 from daemon.report.month import Report, Share, Summary
 from daemon.report.span import Month
+from daemon.store.engine import Store
 from tests.pipeline.doubles import NOON, World, world_at
 from tests.report.conftest import Office, busy, zoned
 
@@ -250,8 +253,6 @@ def test_a_month_begins_at_the_clients_own_midnight(office: Office) -> None:
 
 def test_a_breach_says_how_late_it_was_and_where_it_stood(office: Office) -> None:
     """Due at one, answered at two; the other one is owed still."""
-    from daemon.desk import commands
-
     office.open()
     office.world.after(timedelta(hours=2))
     office.do(commands.reply, 1, "We are on it.")
@@ -268,8 +269,6 @@ def test_a_breach_says_how_late_it_was_and_where_it_stood(office: Office) -> Non
 
 
 def test_an_excuse_takes_a_breach_out_and_shows_it_apart(office: Office) -> None:
-    from daemon.desk import aftermath
-
     office.open()
     office.world.after(timedelta(hours=2))
     office.tick()
@@ -286,8 +285,6 @@ def test_an_excuse_takes_a_breach_out_and_shows_it_apart(office: Office) -> None
 
 def test_what_was_opened_again_after_the_month_was_resolved_in_it(office: Office) -> None:
     """A report made later says what was so at the end of its month."""
-    from daemon.desk import commands
-
     office.open()
     office.do(commands.resolve, 1, "Repaired.")
     office.world.until(datetime(2026, 4, 2, tzinfo=UTC))
@@ -311,3 +308,64 @@ def test_nothing_decided_is_no_share(office: Office) -> None:
     assert told.summary.is_empty
     assert not told.is_over
     assert NOON == told.made_at
+
+
+def test_an_instant_belongs_to_the_month_that_it_begins(office: Office) -> None:
+    """Midnight is the first of April's, and no longer March's."""
+    midnight = datetime(2026, 4, 1, 4, tzinfo=UTC)
+    office.world.until(midnight - timedelta(hours=1))
+    office.open(severity=2)
+    office.world.until(midnight)
+    office.open()
+    office.world.after(timedelta(seconds=1))
+    office.tick()
+
+    told = {of: summary(office.world, "acme", of) for of in (MARCH, APRIL)}
+    assert {MARCH: (1, 0), APRIL: (1, 1)} == {
+        of: (one.moved[EventKind.OPENED], one.of_goal("response").breaches) for of, one in told.items()
+    }
+
+
+def test_an_action_item_that_was_done_later_was_open(office: Office) -> None:
+    """At the end of March, not of April."""
+    office.open()
+    office.do(aftermath.plan_action, 1, "Alert on empty carts", "asha", date(2026, 3, 20))
+    office.world.until(datetime(2026, 4, 10, tzinfo=UTC))
+    office.do(aftermath.finish_action, 1, 1)
+
+    assert [True] == [one.overdue for one in summary(office.world, "acme", MARCH).actions]
+    assert [] == summary(office.world, "acme", APRIL).actions
+
+
+def test_a_promise_is_missed_on_a_ticket_that_is_long_closed(office: Office) -> None:
+    """The report on the root cause was due in April; nothing else happened to the ticket then."""
+    office.open(severity=1)
+    office.do(commands.resolve, 1, "Repaired.")
+    office.do(commands.close, 1)
+    office.world.until(datetime(2026, 3, 31, tzinfo=UTC))
+    office.do(aftermath.request_rca, 1)
+    office.world.until(datetime(2026, 4, 20, tzinfo=UTC))
+    office.tick()
+
+    assert [("rca", 1)] == [(one.goal, one.ticket) for one in summary(office.world, "acme", APRIL).breaches]
+
+
+def test_postgresql_gives_the_same_figures(postgresql: str) -> None:
+    """And the same root cause."""
+    world = World(Store(postgresql, clock := ToldClock(NOON)), clock)
+    world.store.migrate()
+    zoned(world)
+    office = Office(world)
+    office.open()
+    office.world.after(timedelta(hours=2))
+    office.do(commands.resolve, 1, "Repaired.")
+    office.do(aftermath.excuse, 1, "response", 1, "Their firewall.", "lena")
+    told = summary(world, "acme", MARCH)
+    with world.store.read() as connection:
+        found = rca.gather(connection, world.terms.policy, 1, clock.now(), internal=False)
+    world.store.close()
+
+    assert Share(1, 0, 1) == told.of_goal("response")
+    assert timedelta(hours=2) == told.resolved.median
+    assert found is not None
+    assert "resolved it" in [line.title for line in found.lines]

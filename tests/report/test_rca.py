@@ -8,10 +8,11 @@ from datetime import date
 import pytest
 
 from daemon.desk import aftermath, commands, relations, triage
-from daemon.model import Fix
+from daemon.model import Delivery, Fix
 from daemon.report.rca import Rca, gather
 from daemon.report.rca_page import Block, as_html, as_markdown, blocks, unwritten
-from tests.pipeline.doubles import HOUR, MINUTE, World, rule, signal
+from daemon.store import deliveries, tickets
+from tests.pipeline.doubles import HOUR, MINUTE, World, recovered, rule, signal
 from tests.report.conftest import Office
 from tests.report.test_pages import Seen
 
@@ -170,3 +171,36 @@ def test_what_people_write_is_markdown_and_neither_html_nor_an_image(office: Off
     assert not {"script", "img"} & set(page.tags)
     assert ['href="http://e/x.png"'] == re.findall(r'href="[^"]*"', html)
     assert ["a href"] == page.outside
+
+
+def test_a_ticket_that_is_opened_again_has_the_evidence_of_each_episode(office: Office) -> None:
+    """Up to the one for which the client has another ticket."""
+    world = office.world
+    world.hear(signal("a"), signal("b", MINUTE))
+    world.hear(recovered("c", 2 * MINUTE))
+    world.settle()
+    office.do(commands.resolve, 1, "Repaired.")
+    world.after(10 * MINUTE)
+    world.hear(signal("d", 15 * MINUTE))
+    seen = [(one.count, one.recovered) for one in known(world).seen]
+    with world.store.write() as connection:
+        tickets.add(
+            connection, incident=world.incident.id, client="acme", episode=2, severity=1, state="new", title="again",
+            origin="sentry", contract=world.ticket.contract, opened_at=world.clock.now(),
+        )  # fmt: skip
+
+    assert 2 == world.incident.episode
+    assert [(3, False)] == seen
+    assert [(2, False)] == [(one.count, one.recovered) for one in known(world).seen]
+
+
+def test_pages_for_another_clients_ticket_are_not_told(outage: Office) -> None:
+    """Its warnings may page as well."""
+    world = outage.world
+    before = told(world).count("paged")
+    with world.store.write() as connection:
+        for number in (1, 2):
+            page = Delivery("page", "open", f"w:{number}:resolution:1:1:breach", 1, {})
+            deliveries.owe(connection, page, world.incident.id, 1, world.clock.now(), number)
+
+    assert before + 1 == told(world).count("paged")
