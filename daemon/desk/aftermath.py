@@ -68,7 +68,7 @@ def excuse(desk: Desk, number: int, goal: Goal, cycle: int, reason: str, approve
     if any(row.kind == counting.EXCUSED for row in rows):
         raise Refused(f"the breach of {goal}, cycle {cycle}, of ticket {number} is excused already")
     excused = replace(breach, kind=counting.EXCUSED, sequence=len(rows) + 1)
-    tickets.count(desk.connection, number, excused, desk.now)
+    tickets.count(desk.connection, {number: [excused]}, desk.now)
     body = {"goal": goal, "cycle": cycle, "reason": reason, "approver": said(approver, "say who approved it")}
     return desk.record(ticket, EventKind.EXCUSED, body)
 

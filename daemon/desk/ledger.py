@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import TypeAlias
 
 from sqlalchemy import Connection
 
 from daemon.desk import counting, owed
 from daemon.desk.life import after
 from daemon.desk.terms import Terms
-from daemon.model import Clock, Event, EventKind, Incident, Json, Threshold, Ticket
+from daemon.model import Clock, Event, EventKind, Goal, Json, Threshold, Ticket
 from daemon.sla import clocks as sla
-from daemon.store import incidents, tickets
+from daemon.store import deliveries, incidents, tickets
+from daemon.store.deliveries import Owed
 from daemon.store.tickets import Counted
 
 
@@ -41,14 +43,47 @@ def record(
 
 def settle(connection: Connection, terms: Terms, ticket: Ticket, now: datetime) -> Ticket:
     """Refolds the ticket's clocks and records what has come due, each once; and what was counted and is not so."""
-    contract = terms.policy.pinned(ticket.contract)
-    readings = sla.fold(contract, tickets.log(connection, ticket.id), now)
-    tickets.save_clocks(connection, ticket.id, readings)
-    for clock in readings:
-        crossed = [one for one in _come_due(clock, now) if _is_new(connection, ticket, clock, one, now)]
-        if crossed:
-            owed.warn(connection, terms, _incident(connection, ticket), ticket, clock, crossed, now)
-    return _count(connection, ticket, readings, now)
+    return settle_all(connection, terms, [ticket], now)[0]
+
+
+def settle_all(connection: Connection, terms: Terms, some: Sequence[Ticket], now: datetime) -> list[Ticket]:
+    """The same for many, in as many statements as for one."""
+    numbers = [ticket.id for ticket in some]
+    logs = tickets.logs(connection, numbers)
+    readings = {ticket.id: sla.fold(terms.policy.pinned(ticket.contract), logs[ticket.id], now) for ticket in some}
+    tickets.save_clocks(connection, readings)
+    _warn(connection, terms, some, readings, now)
+    return _count(connection, some, readings, now)
+
+
+Readings: TypeAlias = Mapping[int, Sequence[Clock]]
+"""By ticket."""
+
+
+def _warn(connection: Connection, terms: Terms, some: Sequence[Ticket], readings: Readings, now: datetime) -> None:
+    due = {
+        (ticket.id, clock.goal, clock.cycle): (ticket, clock, _come_due(clock, now))
+        for ticket in some
+        for clock in readings[ticket.id]
+    }
+    rows = [
+        tickets.Warned(ticket.id, clock.goal, clock.cycle, one.arming, one.name, ticket.client, clock.severity,
+                       one.at or now)
+        for ticket, clock, thresholds in due.values()
+        for one in thresholds
+    ]  # fmt: skip
+    if not rows:
+        return
+    new: dict[tuple[int, Goal, int], set[tuple[int, str]]] = {}
+    for row in tickets.warn(connection, rows, now):
+        new.setdefault((row.ticket, row.goal, row.cycle), set()).add((row.arming, row.threshold))
+    of = incidents.by_id(connection, {due[key][0].incident for key in new})
+    owed_now: list[Owed] = []
+    for key, armed in new.items():
+        ticket, clock, thresholds = due[key]
+        crossed = [one for one in thresholds if (one.arming, one.name) in armed]
+        owed_now += owed.warnings_of(terms, of[ticket.incident], ticket, clock, crossed, now)
+    deliveries.owe_all(connection, owed_now, now)
 
 
 def _come_due(clock: Clock, now: datetime) -> list[Threshold]:
@@ -57,12 +92,15 @@ def _come_due(clock: Clock, now: datetime) -> list[Threshold]:
     return [threshold for _, threshold in sorted(instants, key=lambda pair: pair[0])]
 
 
-def _count(connection: Connection, ticket: Ticket, readings: Iterable[Clock], now: datetime) -> Ticket:
+def _count(connection: Connection, some: Sequence[Ticket], readings: Readings, now: datetime) -> list[Ticket]:
     """A cycle is decided once, and breached once. What a replay takes back is counted apart, and told on the log."""
-    rows = tickets.counted(connection, ticket.id)
-    entries = counting.entries(ticket, readings, rows)
-    for entry in entries:
-        tickets.count(connection, ticket.id, entry, now)
+    rows = tickets.counted_of(connection, [ticket.id for ticket in some])
+    entries = {ticket.id: counting.entries(ticket, readings[ticket.id], rows[ticket.id]) for ticket in some}
+    tickets.count(connection, entries, now)
+    return [_corrected(connection, ticket, entries[ticket.id], now) for ticket in some]
+
+
+def _corrected(connection: Connection, ticket: Ticket, entries: Iterable[Counted], now: datetime) -> Ticket:
     for entry in entries:
         if counting.is_withdrawal(entry):
             ticket = _correct(connection, ticket, entry, now)
@@ -79,14 +117,3 @@ def _correct(connection: Connection, ticket: Ticket, entry: Counted, now: dateti
     corrected = after(ticket, event)
     tickets.save(connection, corrected)
     return corrected
-
-
-def _is_new(connection: Connection, ticket: Ticket, clock: Clock, threshold: Threshold, now: datetime) -> bool:
-    return tickets.warn(connection, ticket, clock, threshold.arming, threshold.name, threshold.at or now, now)
-
-
-def _incident(connection: Connection, ticket: Ticket) -> Incident:
-    incident = incidents.get(connection, ticket.incident)
-    if incident is None:
-        raise LookupError(f"ticket {ticket.id} belongs to incident {ticket.incident}, which is not there")
-    return incident

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,6 +12,7 @@ from daemon.desk.staff import Person
 from daemon.desk.terms import Terms
 from daemon.model import Clock, Delivery, Incident, Json, Role, Threshold, Ticket
 from daemon.store import deliveries, incidents, tickets
+from daemon.store.deliveries import Owed
 
 PAGE: Role = "page"
 DEFECT: Role = "defect"
@@ -70,36 +71,37 @@ def close(connection: Connection, role: Role, incident: Incident, note: str, now
         deliveries.owe(connection, Delivery(role, "close", key, 1, body), incident.id, incident.severity, now)
 
 
-def warn(connection: Connection, terms: Terms, incident: Incident, ticket: Ticket, clock: Clock,
-         crossed: Sequence[Threshold], now: datetime) -> None:  # fmt: skip
-    """Owes the people and roles of thresholds that were crossed their warning.
+def warnings_of(terms: Terms, incident: Incident, ticket: Ticket, clock: Clock, crossed: Sequence[Threshold],
+                now: datetime) -> Iterator[Owed]:  # fmt: skip
+    """What is owed to the people and roles of thresholds that were crossed.
 
     Several of one clock that are seen at once (nobody looked for a while) are told as one: the last of them.
     """
     last = crossed[-1]
     key = warning_key(ticket.id, clock, last)
     notify, in_hours, then = (_all(getattr(one, of) for one in crossed) for of in ("notify", "in_hours", "then"))
-    staff = terms.staff
-    told = staff.told(notify, now, ticket.assignee, ticket.team) if notify else ()
-    later = (
-        [one for one in staff.told(in_hours, now, ticket.assignee, ticket.team) if one not in told] if in_hours else []
-    )
-    at_work = [one for one in later if one.is_at_work(now)]
+    at_once, later = _readers(terms, ticket, notify, in_hours, now)
     body = describe(terms, incident) | _warned(terms, ticket, clock, last, now) | {"notify": list(notify)}
 
-    def owe(role: Role, key: str, body: dict[str, Any], not_before: datetime | None = None) -> None:
-        if role in terms.roles:
-            delivery = Delivery(role, "open", key, 1, body)
-            deliveries.owe(connection, delivery, incident.id, ticket.severity, now, ticket.id, not_before)
+    def owed(role: Role, key: str, body: dict[str, Any], not_before: datetime | None = None) -> Owed:
+        return Owed(Delivery(role, "open", key, 1, body), incident.id, ticket.severity, ticket.id, not_before)
 
-    if notify or at_work:
-        owe(WARNING, key, body | {"to": addressed((*told, *at_work))})
-    for role in then:
-        owe(role, key, body | {"to": addressed((*told, *at_work))})
-    for person in later:
-        if person not in at_work:
-            alone = body | {"to": addressed([person]), "notify": [person.name], "waited_for_hours": True}
-            owe(WARNING, f"{key}:{person.name}", alone, person.next_at_work(now))
+    told = body | {"to": addressed(at_once)}
+    roles = ((WARNING,) if notify or at_once else ()) + then
+    yield from (owed(role, key, told) for role in dict.fromkeys(roles) if role in terms.roles)
+    for person in later if WARNING in terms.roles else ():
+        alone = body | {"to": addressed([person]), "notify": [person.name], "waited_for_hours": True}
+        yield owed(WARNING, f"{key}:{person.name}", alone, person.next_at_work(now))
+
+
+def _readers(
+    terms: Terms, ticket: Ticket, notify: Sequence[str], in_hours: Sequence[str], now: datetime
+) -> tuple[list[Person], list[Person]]:
+    """Who is told now, and who once their hours begin."""
+    told = list(terms.staff.told(notify, now, ticket.assignee, ticket.team)) if notify else []
+    others = terms.staff.told(in_hours, now, ticket.assignee, ticket.team) if in_hours else ()
+    others = tuple(one for one in others if one not in told)
+    return [*told, *(one for one in others if one.is_at_work(now))], [one for one in others if not one.is_at_work(now)]
 
 
 def _all(parts: Iterable[tuple[str, ...]]) -> tuple[str, ...]:

@@ -33,7 +33,5 @@ class Clocks:
             if not (due_at := tickets.next_due(connection)) or due_at > now:
                 return Idle(due_at)
         with self.store.write() as connection:
-            for number in tickets.due(connection, now):
-                if ticket := tickets.get(connection, number):
-                    ledger.settle(connection, self.terms(), ticket, now)
+            ledger.settle_all(connection, self.terms(), tickets.due(connection, now), now)
         return WORKED

@@ -6,7 +6,7 @@ pending → sending → done | dead
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -38,22 +38,36 @@ class Claimed:
     created_at: datetime
 
 
-def owe(
-    connection: Connection,
-    delivery: Delivery,
-    incident: str,
-    severity: int,
-    now: datetime,
-    ticket: int | None = None,
-    not_before: datetime | None = None,
-) -> bool:
-    """Puts a delivery in the outbox; False if the same is there. One that waits for `not_before` holds none back."""
-    new = {
-        "role": delivery.role, "verb": delivery.verb, "key": delivery.key, "sequence": delivery.sequence,
-        "body": dict(delivery.body), "incident": incident, "ticket": ticket, "severity": severity, "state": "pending",
-        "attempts": 0, "due_at": not_before or now, "doubtful": False, "created_at": now, "not_before": not_before,
-    }  # fmt: skip
-    return connection.execute(insert_new(connection, deliveries), new).rowcount == 1
+@dataclass(frozen=True, slots=True)
+class Owed:
+    """A delivery to be put in the outbox."""
+
+    delivery: Delivery
+    incident: str
+    severity: int
+    ticket: int | None = None
+    not_before: datetime | None = None
+    """It waits until then, and holds no other back meanwhile."""
+
+
+def owe(connection: Connection, delivery: Delivery, incident: str, severity: int, now: datetime,
+        ticket: int | None = None) -> bool:  # fmt: skip
+    """Puts a delivery in the outbox; False if the same is there."""
+    return owe_all(connection, [Owed(delivery, incident, severity, ticket)], now) == 1
+
+
+def owe_all(connection: Connection, owed: Sequence[Owed], now: datetime) -> int:
+    """How many were not there yet."""
+    rows_ = [
+        {
+            "role": one.delivery.role, "verb": one.delivery.verb, "key": one.delivery.key,
+            "sequence": one.delivery.sequence, "body": dict(one.delivery.body), "incident": one.incident,
+            "ticket": one.ticket, "severity": one.severity, "state": "pending", "attempts": 0,
+            "due_at": one.not_before or now, "doubtful": False, "created_at": now, "not_before": one.not_before,
+        }
+        for one in owed
+    ]  # fmt: skip
+    return connection.execute(insert_new(connection, deliveries), rows_).rowcount if rows_ else 0
 
 
 def claim(connection: Connection, role: str, holder: str, now: datetime, lease: timedelta) -> Claimed | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -66,6 +66,11 @@ def change(connection: Connection, id: str, **values: Any) -> None:
 def get(connection: Connection, id: str) -> Incident | None:
     row = connection.execute(_ROW_OF, {"asked": id}).one_or_none()
     return None if row is None else rows.incident(row)
+
+
+def by_id(connection: Connection, ids: Collection[str]) -> dict[str, Incident]:
+    found = connection.execute(select(incidents).where(incidents.c.id.in_(ids)))
+    return {row.id: rows.incident(row) for row in found}
 
 
 def standing(connection: Connection, key: str) -> Incident | None:

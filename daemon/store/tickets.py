@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -22,8 +22,16 @@ _EVENT = select(events.c.sequence).where(
     events.c.ticket == bindparam("asked"), events.c.source_id == bindparam("of_source")
 )
 _CLOCKS = select(clocks).where(clocks.c.ticket == bindparam("asked")).order_by(clocks.c.goal, clocks.c.cycle)
-_FORGET_CLOCKS = delete(clocks).where(clocks.c.ticket == bindparam("asked"))
+_LOGS = (
+    select(events)
+    .where(events.c.ticket.in_(bindparam("asked", expanding=True)))
+    .order_by(events.c.ticket, events.c.sequence)
+)
+_FORGET_CLOCKS = delete(clocks).where(clocks.c.ticket.in_(bindparam("asked", expanding=True)))
 _NEW_CLOCKS = insert(clocks)
+_COUNT = insert(decisions)
+_WARNED = select(*warnings.primary_key).where(warnings.c.ticket.in_(bindparam("asked", expanding=True)))
+_WARN = insert(warnings)
 _OF_A_CLOCK = tuple(column.name for column in clocks.c)
 _OVERDUE = (
     select(clocks.c.ticket)
@@ -34,8 +42,8 @@ _OVERDUE = (
 """By the index, clock by clock: grouped by ticket, all that is due would be read for each batch."""
 _COUNTED = (
     select(decisions)
-    .where(decisions.c.ticket == bindparam("asked"))
-    .order_by(decisions.c.goal, decisions.c.cycle, decisions.c.sequence)
+    .where(decisions.c.ticket.in_(bindparam("asked", expanding=True)))
+    .order_by(decisions.c.ticket, decisions.c.goal, decisions.c.cycle, decisions.c.sequence)
 )
 
 
@@ -146,9 +154,18 @@ def log(connection: Connection, ticket: int) -> list[Event]:
     return [rows.event(row) for row in found]
 
 
-def save_clocks(connection: Connection, ticket: int, readings: Iterable[Clock]) -> None:
-    connection.execute(_FORGET_CLOCKS, {"asked": ticket})
-    values = [{name: getattr(reading, name) for name in _OF_A_CLOCK} for reading in readings]
+def logs(connection: Connection, numbers: Sequence[int]) -> dict[int, list[Event]]:
+    """Those of several tickets, in one statement."""
+    found: dict[int, list[Event]] = {number: [] for number in numbers}
+    for row in connection.execute(_LOGS, {"asked": numbers}):
+        found[row.ticket].append(rows.event(row))
+    return found
+
+
+def save_clocks(connection: Connection, readings: Mapping[int, Iterable[Clock]]) -> None:
+    """All of each ticket's."""
+    connection.execute(_FORGET_CLOCKS, {"asked": list(readings)})
+    values = [{name: getattr(one, name) for name in _OF_A_CLOCK} for each in readings.values() for one in each]
     if values:
         connection.execute(_NEW_CLOCKS, values)
 
@@ -183,10 +200,11 @@ def contracts_kept(connection: Connection) -> list[str]:
     return list(connection.execute(found).scalars())
 
 
-def due(connection: Connection, now: datetime, limit: int = 100) -> list[int]:
-    """Tickets some clock of which must be looked at, the longest overdue first."""
-    overdue = connection.execute(_OVERDUE, {"now": now, "most": limit}).scalars()
-    return list(dict.fromkeys(overdue))
+def due(connection: Connection, now: datetime, limit: int = 200) -> list[Ticket]:
+    """Those some clock of which must be looked at: the longest overdue of all, so many clocks."""
+    numbers = list(dict.fromkeys(connection.execute(_OVERDUE, {"now": now, "most": limit}).scalars()))
+    found = select(tickets).where(tickets.c.id.in_(numbers)).order_by(tickets.c.id)
+    return [rows.ticket(row) for row in connection.execute(found)]
 
 
 def next_due(connection: Connection) -> datetime | None:
@@ -210,14 +228,22 @@ class Counted:
 
 def counted(connection: Connection, ticket: int) -> list[Counted]:
     """In the order in which it was counted."""
-    return [
-        Counted(row.goal, row.cycle, row.kind, row.sequence, row.client, row.severity, row.at)
-        for row in connection.execute(_COUNTED, {"asked": ticket})
-    ]
+    return counted_of(connection, [ticket])[ticket]
 
 
-def count(connection: Connection, ticket: int, one: Counted, now: datetime) -> None:
-    connection.execute(insert(decisions).values(ticket=ticket, recorded_at=now, **asdict(one)))
+def counted_of(connection: Connection, numbers: Sequence[int]) -> dict[int, list[Counted]]:
+    found: dict[int, list[Counted]] = {number: [] for number in numbers}
+    for row in connection.execute(_COUNTED, {"asked": numbers}):
+        one = Counted(row.goal, row.cycle, row.kind, row.sequence, row.client, row.severity, row.at)
+        found[row.ticket].append(one)
+    return found
+
+
+def count(connection: Connection, entries: Mapping[int, Iterable[Counted]], now: datetime) -> None:
+    """By ticket."""
+    values = [{"ticket": ticket, "recorded_at": now, **asdict(one)} for ticket, each in entries.items() for one in each]
+    if values:
+        connection.execute(_COUNT, values)
 
 
 def add_action(connection: Connection, ticket: int, text: str, owner: str, due: str) -> int:
@@ -244,12 +270,25 @@ def links_of(connection: Connection, ticket: int) -> list[tuple[int, str]]:
     return [(row.other, row[1]) for row in connection.execute(found)]
 
 
-def warn(
-    connection: Connection, ticket: Ticket, clock: Clock, arming: int, threshold: str, at: datetime, now: datetime
-) -> bool:
-    """Records a warning; False if this one was given before."""
-    new = {
-        "ticket": ticket.id, "goal": clock.goal, "cycle": clock.cycle, "arming": arming, "threshold": threshold,
-        "client": ticket.client, "severity": clock.severity, "due_at": at, "recorded_at": now,
-    }  # fmt: skip
-    return connection.execute(insert_new(connection, warnings), new).rowcount == 1
+@dataclass(frozen=True, slots=True)
+class Warned:
+    """A threshold that was crossed."""
+
+    ticket: int
+    goal: Goal
+    cycle: int
+    arming: int
+    threshold: str
+    client: str
+    severity: Severity
+    due_at: datetime
+
+
+def warn(connection: Connection, crossed: Sequence[Warned], now: datetime) -> list[Warned]:
+    """Records warnings; those that had not been given before."""
+    numbers = sorted({one.ticket for one in crossed})
+    known = {tuple(row) for row in connection.execute(_WARNED, {"asked": numbers})}
+    new = [one for one in crossed if (one.ticket, one.goal, one.cycle, one.arming, one.threshold) not in known]
+    if new:
+        connection.execute(_WARN, [asdict(one) | {"recorded_at": now} for one in new])
+    return new

@@ -16,7 +16,7 @@ from daemon.collector import Collector
 from daemon.model import Clock, ClockState, Delivery, Event, EventKind, Goal, Ticket
 from daemon.store import deliveries, incidents, polls, tickets
 from daemon.store.engine import Store
-from daemon.store.tickets import Counted
+from daemon.store.tickets import Counted, Warned
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -147,10 +147,10 @@ def test_clocks_and_the_next_deadline(store: Store) -> None:
             incident(connection, name)
         first, second, third = (ticket(connection, name).id for name in ("i1", "i2", "i3"))
         late = NOON - MINUTE
-        tickets.save_clocks(connection, first, [clock(first, deadline=late, breached_at=late)])
-        tickets.save_clocks(connection, second, [clock(second), clock(second, "resolution", ClockState.PAUSED)])
+        tickets.save_clocks(connection, {first: [clock(first, deadline=late, breached_at=late)]})
+        tickets.save_clocks(connection, {second: [clock(second), clock(second, "resolution", ClockState.PAUSED)]})
         stopped = clock(third, state=ClockState.STOPPED, stopped_at=NOON + timedelta(seconds=90), deadline=NOON)
-        tickets.save_clocks(connection, third, [stopped])
+        tickets.save_clocks(connection, {third: [stopped]})
     seen = scraped(store)
 
     assert {
@@ -172,8 +172,9 @@ def test_decisions_breaches_and_what_was_taken_back(store: Store) -> None:
         for sequence, kind in enumerate(("decision", "breach", "breach_withdrawn"), 1):
             told = clock(of.id)
             row = Counted(told.goal, told.cycle, kind, sequence, of.client, told.severity, NOON)
-            tickets.count(connection, of.id, row, NOON)
-        tickets.warn(connection, of, clock(of.id), 1, "50%", NOON, NOON + timedelta(seconds=3))
+            tickets.count(connection, {of.id: [row]}, NOON)
+        crossed = Warned(of.id, "response", 1, 1, "50%", of.client, 2, NOON)
+        tickets.warn(connection, [crossed], NOON + timedelta(seconds=3))
     seen = scraped(store)
 
     goal = ("acme", "response", "2")
