@@ -1,4 +1,4 @@
-"""Datadog simulated: monitors with the states of their groups, events, and the check of an API key.
+"""Datadog simulated: monitors with the states of their groups, events, logs, security signals, the check of an API key.
 
 As the vendor's: a monitor's groups are told only if `group_states` asks for them; a group's times are epoch seconds, an
 event's are milliseconds; a monitor's transition is an event too; the page after the last row is `{"data": []}` without
@@ -9,26 +9,31 @@ from __future__ import annotations
 
 import base64
 import re
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 
 from lab.datadog_events import Ask, Event, search, shown
-from lab.search import Term, terms
+from lab.datadog_logs import SEVERITIES, log_of, shown_log, shown_signal, signal_of
+from lab.datadog_monitors import (
+    STATES,
+    counted,
+    found,
+    found_group,
+    group_tags,
+    meets,
+    moved,
+    new,
+    state_of,
+    with_groups,
+)
+from lab.search import terms
 from lab.server import Json, Now, Refused, Request, Response, Table, route
-from lab.source import SHOWN_ON_PAGE, Limit, Source, Versions, iso, whole
+from lab.source import SHOWN_ON_PAGE, Limit, Source, Versions, whole
 
-STATES = ("Alert", "Warn", "No Data", "Unknown", "Skipped", "Ignored", "OK")
-"""Worst first: a monitor's overall state is the worst of its groups'."""
-_STAMPS = {
-    "Alert": "last_triggered_ts",
-    "Warn": "last_triggered_ts",
-    "No Data": "last_nodata_ts",
-    "OK": "last_resolved_ts",
-}
 _EVENT_STATUS = {"Alert": "error", "Warn": "warning", "No Data": "warning", "OK": "success"}
 _TRANSITION = {"Alert": "Triggered", "Warn": "Warn", "No Data": "No Data", "OK": "Recovered"}
 _PERIOD = timedelta(seconds=10)
+_LOGS = "/api/v2/logs/events/search"
 
 
 class Datadog(Source):
@@ -42,12 +47,15 @@ class Datadog(Source):
         """The one that is valid; None: any."""
         self.app_key: str | None = None
         """As `api_key`."""
-        self.scopes = {"monitors_read", "events_read"}
+        self.scopes = {"monitors_read", "events_read", "logs_read_data", "security_monitoring_signals_read"}
         self.limit = Limit(300, _PERIOD)
+        self.log_limit = Limit(300, timedelta(hours=1))
         self.transition_events = True
         """Whether a monitor's change of state is an event too, as it is at the vendor's."""
         self._monitors: dict[int, Versions[Json | None]] = {}
         self._events: list[Event] = []
+        self._logs: list[Event] = []
+        self._signals: dict[str, Event] = {}
 
     def monitor(
         self,
@@ -68,10 +76,10 @@ class Datadog(Source):
         with self.lock:
             at = at or self.now()
             versions = self._monitors.setdefault(id, Versions())
-            before = versions.newest or _new(id, name or f"Monitor {id}", at)
-            after = _moved({**before, **fields}, group, state, at)
+            before = versions.newest or new(id, name or f"Monitor {id}", at)
+            after = moved({**before, **fields}, group, state, at)
             versions.add(after, self._send(f"{id}:{group}", at, late))
-            if self.transition_events and _state(before, group) != state:
+            if self.transition_events and state_of(before, group) != state:
                 self._transition(after, group, state, at, late)
 
     def recover(self, id: int, group: str = "*", at: datetime | None = None, late: timedelta | None = None) -> None:
@@ -98,8 +106,48 @@ class Datadog(Source):
         """An event; the answer is its id. `fields` go over the inner attributes: `status`, `service`, `hostname`…"""
         with self.lock:
             at = at or self.now()
-            key = id or base64.urlsafe_b64encode(f"lab-event-{len(self._events) + 1:08d}".encode()).decode()
+            key = id or _key("event", len(self._events))
             self._events.append(Event(key, at, title, text, tuple(tags), self._send(key, at, late), fields))
+            return key
+
+    def log(
+        self,
+        message: str,
+        tags: Iterable[str] = (),
+        id: str | None = None,
+        at: datetime | None = None,
+        late: timedelta | None = None,
+        index: str = "main",
+        **fields: Json,
+    ) -> str:
+        """A log; the answer is its id. `fields`: `status`, `service` and `host`, and the log's own attributes."""
+        with self.lock:
+            at = at or self.now()
+            key = id or _key("log", len(self._logs))
+            self._logs.append(log_of(key, at, message, tags, self._send(key, at, late), {"index": index, **fields}))
+            return key
+
+    def security_signal(
+        self,
+        rule: str,
+        severity: str = "high",
+        tags: Iterable[str] = (),
+        id: str | None = None,
+        at: datetime | None = None,
+        late: timedelta | None = None,
+        **fields: Json,
+    ) -> str:
+        """What a detection rule found; the answer is its id. Told again by its id, it has another severity from now on.
+
+        `fields` go over its attributes: `usr`, `network`, `workflow`…
+        """
+        if severity not in SEVERITIES:
+            raise ValueError(f"unknown severity '{severity}'; one of {', '.join(SEVERITIES)}")
+        with self.lock:
+            before = self._signals.get(id or "")
+            at = at or (before.at if before else self.now())
+            key = id or _key("signal", len(self._signals))
+            self._signals[key] = signal_of(key, at, rule, severity, tags, self._send(key, at, late), fields)
             return key
 
     def _known(self, id: int) -> Json:
@@ -113,13 +161,13 @@ class Datadog(Source):
         self.event(
             f"[{_TRANSITION.get(state, state)}{where}] {row['name']}",
             row["message"],
-            [*row["tags"], *_group_tags(group), "source:alert"],
+            [*row["tags"], *group_tags(group), "source:alert"],
             at=at,
             late=late,
             status=_EVENT_STATUS.get(state, "info"),
             source_type_name="alert",
             monitor_id=row["id"],
-            monitor_groups=_group_tags(group),
+            monitor_groups=group_tags(group),
             monitor={
                 "id": row["id"],
                 "name": row["name"],
@@ -131,15 +179,20 @@ class Datadog(Source):
 
     def handle(self, request: Request) -> Response:
         with self.lock:
-            remaining = self.limit.remaining(_endpoint(request.path), self.now())
+            remaining = self._limit(request.path).remaining(_endpoint(request.path), self.now())
             return super().handle(request).with_headers(self._rate(request.path, max(remaining - 1, 0)))
+
+    def _limit(self, path: str) -> Limit:
+        return self.log_limit if path == _LOGS else self.limit
 
     def guard(self, request: Request) -> Response | None:
         if not _valid(self.api_key, request.headers.get("dd-api-key")):
             return self.failure(401 if request.path.startswith("/api/v2/") else 403)
         if request.path != "/api/v1/validate" and not _valid(self.app_key, request.headers.get("dd-application-key")):
             return self.failure(403)
-        return None if self.limit.take(_endpoint(request.path), self.now()) else self.failure(429)
+        if self._limit(request.path).take(_endpoint(request.path), self.now()):
+            return None
+        return Response(429, self.failure(429).body, self._rate(request.path, 0))
 
     def failure(self, status: int) -> Response:
         texts = {400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 429: "Too many requests"}
@@ -147,10 +200,11 @@ class Datadog(Source):
         return Response(status, {"errors": [texts.get(status, "Internal Server Error")]}, self._rate("", remaining))
 
     def _rate(self, path: str, remaining: int) -> dict[str, str]:
-        left = self.limit.resets_at(self.now()) - self.now()
+        limit = self._limit(path)
+        left = limit.resets_at(self.now()) - self.now()
         return {
-            "X-RateLimit-Limit": str(self.limit.count),
-            "X-RateLimit-Period": f"{self.limit.period.total_seconds():.0f}",
+            "X-RateLimit-Limit": str(limit.count),
+            "X-RateLimit-Period": f"{limit.period.total_seconds():.0f}",
             "X-RateLimit-Remaining": str(remaining),
             "X-RateLimit-Reset": f"{-(-left // timedelta(seconds=1))}",
             "X-RateLimit-Name": _endpoint(path).removeprefix("/api/").strip("/").replace("/", "_") or "unknown",
@@ -171,7 +225,7 @@ class Datadog(Source):
         elif "page" in request.query:
             page = _number(request, "page", 0, 0)
             rows = rows[page * size : (page + 1) * size]
-        return Response(200, [_with_groups(row, request.arg("group_states")) for row in rows])
+        return Response(200, [with_groups(row, request.arg("group_states")) for row in rows])
 
     @route("GET", r"/api/v1/monitor/(?P<id>\d+)")
     def one_monitor(self, request: Request, id: str) -> Response:
@@ -179,21 +233,21 @@ class Datadog(Source):
         row = next((row for row in self._seen() if row["id"] == int(id)), None)
         if row is None:
             return Response(404, {"errors": ["Monitor not found"]})
-        return Response(200, _with_groups(row, request.arg("group_states")))
+        return Response(200, with_groups(row, request.arg("group_states")))
 
     @route("GET", "/api/v1/monitor/search")
     def search_monitors(self, request: Request) -> Response:
         self._allow("monitors_read")
         asked = list(terms(request.arg("query")))
-        rows = [_found(row) for row in self._seen()]
-        return _answer(request, "monitors", [row for row in rows if _meets(row, asked)])
+        rows = [found(row) for row in self._seen()]
+        return _answer(request, "monitors", [row for row in rows if meets(row, asked)])
 
     @route("GET", "/api/v1/monitor/groups/search")
     def search_groups(self, request: Request) -> Response:
         self._allow("monitors_read")
         asked = list(terms(request.arg("query")))
-        rows = [_found_group(row, group) for row in self._seen() for group in row["state"]["groups"].values()]
-        return _answer(request, "groups", [row for row in rows if _meets(row, asked)])
+        rows = [found_group(row, group) for row in self._seen() for group in row["state"]["groups"].values()]
+        return _answer(request, "groups", [row for row in rows if meets(row, asked)])
 
     @route("GET", "/api/v2/events")
     def list_events(self, request: Request) -> Response:
@@ -209,29 +263,39 @@ class Datadog(Source):
 
     @route("POST", "/api/v2/events/search")
     def search_events(self, request: Request) -> Response:
-        body = request.json() or {}
-        if not isinstance(body, dict):
-            return self.failure(400)
-        filters, page = body.get("filter") or {}, body.get("page") or {}
-        texts = {
-            "query": filters.get("query"),
-            "start": filters.get("from"),
-            "end": filters.get("to"),
-            "sort": body.get("sort"),
-            "limit": page.get("limit"),
-            "cursor": page.get("cursor"),
-        }
-        return self._search(request, texts)
+        return self._search(request, _texts(request))
+
+    @route("POST", _LOGS)
+    def search_logs(self, request: Request) -> Response:
+        self._allow("logs_read_data")
+        indexes = (request.json() or {}).get("filter", {}).get("indexes") or ["*"]
+        logs = [one for one in self._logs if "*" in indexes or one.fields["index"] in indexes]
+        return self._page(request, logs, _texts(request), shown_log)
+
+    @route("POST", "/api/v2/security_monitoring/signals/search")
+    def search_signals(self, request: Request) -> Response:
+        """Its answers say nothing of how complete they are."""
+        self._allow("security_monitoring_signals_read")
+        answer = self._page(request, list(self._signals.values()), _texts(request), shown_signal)
+        said: Json = answer.body
+        meta = {"meta": {"page": said["meta"]["page"]}} if "meta" in said else {}
+        return Response(200, {**said, **meta})
 
     def _search(self, request: Request, texts: Mapping[str, Json]) -> Response:
         self._allow("events_read")
+        return self._page(request, self._events, texts, shown)
+
+    def _page(
+        self, request: Request, rows: list[Event], texts: Mapping[str, Json], show: Callable[[Event], Json]
+    ) -> Response:
         ask = Ask(**{name: str(value) for name, value in texts.items() if value not in (None, "")})
-        page, cursor = search(self._events, ask, self.now())
+        page, cursor = search(rows, ask, self.now())
         if not cursor:
             return Response(200, {"data": []})
         meta = {"elapsed": 1, "page": {"after": cursor}, "request_id": cursor[:16], "status": "done"}
-        following = f"http://{request.headers.get('host', 'localhost')}/api/v2/events?page[cursor]={cursor}"
-        return Response(200, {"data": [shown(one) for one in page], "links": {"next": following}, "meta": meta})
+        path = request.path.removesuffix("/search")
+        following = f"http://{request.headers.get('host', 'localhost')}{path}?page[cursor]={cursor}"
+        return Response(200, {"data": [show(one) for one in page], "links": {"next": following}, "meta": meta})
 
     def _allow(self, scope: str) -> None:
         if scope not in self.scopes:
@@ -248,57 +312,13 @@ class Datadog(Source):
             for row in rows
             for one in row["state"]["groups"].values()
         ]
-        events = [(f"{one.at:%H:%M:%S}", one.title, " ".join(one.tags)) for one in self._events[-SHOWN_ON_PAGE:]]
+        events = _last(self._events)
         return [
             Table("Monitors", ("id", "name", "group", "state"), groups),
-            Table("Events, newest first", ("at", "title", "tags"), events[::-1]),
+            Table("Events, newest first", ("at", "title", "tags"), events),
+            Table("Logs, newest first", ("at", "message", "tags"), _last(self._logs)),
+            Table("Security signals, newest first", ("at", "title", "tags"), _last(list(self._signals.values()))),
         ]
-
-
-def _new(id: int, name: str, at: datetime) -> Json:
-    return {
-        "id": id,
-        "org_id": 1,
-        "name": name,
-        "type": "query alert",
-        "query": "avg(last_5m):avg:lab.load{*} by {host} > 1",
-        "message": f"{name}: look at it",
-        "tags": [],
-        "priority": None,
-        "multi": False,
-        "options": {"notify_no_data": False, "include_tags": True},
-        "creator": {"email": "ann@example.com", "handle": "ann@example.com", "id": 1, "name": "Ann"},
-        "created": iso(at),
-        "modified": iso(at),
-        "deleted": None,
-        "overall_state": "OK",
-        "overall_state_modified": iso(at),
-        "state": {"groups": {}},
-    }
-
-
-def _moved(row: Json, group: str, state: str, at: datetime) -> Json:
-    """The monitor after a group's state was told."""
-    second, before = int(at.timestamp()), row["state"]["groups"].get(group)
-    one = {**(before or {"name": group}), "status": state, "last_notified_ts": second}
-    if stamp := _STAMPS.get(state):
-        again = before is not None and before["status"] == state
-        one[stamp] = before.get(stamp, second) if again and before else second
-    groups = {**row["state"]["groups"], group: one}
-    worst = min((each["status"] for each in groups.values()), key=STATES.index)
-    modified = row["overall_state_modified"] if worst == row["overall_state"] else iso(at)
-    changed = {"overall_state": worst, "overall_state_modified": modified, "multi": set(groups) != {"*"}}
-    return {**row, **changed, "state": {"groups": groups}}
-
-
-def _state(row: Json, group: str) -> str:
-    """A group that was never told of was fine."""
-    status: str = row["state"]["groups"].get(group, {}).get("status", "OK")
-    return status
-
-
-def _group_tags(group: str) -> list[str]:
-    return [] if group == "*" else group.split(",")
 
 
 def _valid(right: str | None, given: str | None) -> bool:
@@ -316,70 +336,11 @@ def _number(request: Request, name: str, default: int, low: int, high: int = 2**
         raise Refused(Response(400, {"errors": [f"The value provided for parameter '{name}' is invalid"]})) from None
 
 
-def _with_groups(row: Json, asked: str) -> Json:
-    """`asked`: `all`, or some of alert, warn, no data; nothing: no group is told."""
-    states = {state.strip() for state in asked.lower().split(",")} - {""}
-    groups = {
-        name: one for name, one in row["state"]["groups"].items() if "all" in states or one["status"].lower() in states
-    }
-    return {**row, "state": {"groups": groups} if states else {}}
-
-
 def _listed(row: Json, request: Request) -> bool:
     wanted = {tag.strip() for tag in request.arg("monitor_tags").split(",")} - {""}
     scopes = {tag.strip() for tag in request.arg("tags").split(",")} - {""}
-    scoped = all(any(scope in _group_tags(name) for name in row["state"]["groups"]) for scope in scopes)
+    scoped = all(any(scope in group_tags(name) for name in row["state"]["groups"]) for scope in scopes)
     return request.arg("name").lower() in row["name"].lower() and wanted <= set(row["tags"]) and scoped
-
-
-def _found(row: Json) -> Json:
-    """A monitor as its search shows it."""
-    stamps = [one["last_triggered_ts"] for one in row["state"]["groups"].values() if "last_triggered_ts" in one]
-    return {
-        "id": row["id"],
-        "org_id": row["org_id"],
-        "name": row["name"],
-        "status": row["overall_state"],
-        "type": row["type"],
-        "query": row["query"],
-        "tags": row["tags"],
-        "classification": "metric",
-        "creator": {"handle": row["creator"]["handle"], "name": row["creator"]["name"]},
-        "last_triggered_ts": max(stamps, default=None),
-        "metrics": ["lab.load"],
-        "notifications": [],
-        "scopes": ["*"],
-    }
-
-
-def _found_group(row: Json, group: Json) -> Json:
-    """A group as its search shows it."""
-    return {
-        "monitor_id": row["id"],
-        "monitor_name": row["name"],
-        "group": group["name"],
-        "group_tags": _group_tags(group["name"]) or ["*"],
-        "status": group["status"],
-        "last_triggered_ts": group.get("last_triggered_ts"),
-        "last_nodata_ts": group.get("last_nodata_ts", 0),
-        "tags": row["tags"],
-        "type": row["type"],
-    }
-
-
-def _meets(row: Json, asked: Sequence[Term]) -> bool:
-    return all(_meets_one(row, term) for term in asked)
-
-
-def _meets_one(row: Json, term: Term) -> bool:
-    if not term.key:
-        return term.within(row.get("name") or row["monitor_name"])
-    if term.key in ("tag", "monitor_tag"):
-        return term.meets(*row["tags"])
-    if term.key in ("group", "id", "status", "type", "name", "monitor_id"):
-        names = {"id": row.get("id", row.get("monitor_id")), "name": row.get("name", row.get("monitor_name"))}
-        return term.meets(str({**row, **names}.get(term.key, "")))
-    return term.meets(*(tag.partition(":")[2] for tag in row["tags"] if tag.partition(":")[0] == term.key))
 
 
 def _answer(request: Request, name: str, rows: list[Json]) -> Response:
@@ -389,16 +350,37 @@ def _answer(request: Request, name: str, rows: list[Json]) -> Response:
     if field:
         rows = sorted(rows, key=lambda row: str(row.get(field, "")), reverse=way == "desc")
     part = rows[page * size : (page + 1) * size]
-    counts = {facet: _counted(row[facet] for row in rows) for facet in ("status", "type")}
+    counts = {facet: counted(row[facet] for row in rows) for facet in ("status", "type")}
     metadata = {
         "page": page,
         "page_count": -(-len(rows) // size),
         "per_page": size,
         "total_count": len(rows),
     }
-    tags = _counted(tag for row in rows for tag in row["tags"])
+    tags = counted(tag for row in rows for tag in row["tags"])
     return Response(200, {name: part, "counts": {**counts, "tag": tags, "muted": []}, "metadata": metadata})
 
 
-def _counted(values: Iterable[str]) -> list[Json]:
-    return [{"name": name, "count": count} for name, count in Counter(values).most_common()]
+def _texts(request: Request) -> dict[str, Json]:
+    """What a search asks for, from its body. Raises Refused."""
+    body = request.json() or {}
+    if not isinstance(body, dict):
+        raise Refused(Response(400, {"errors": ["Bad Request"]}))
+    filters, page = body.get("filter") or {}, body.get("page") or {}
+    return {
+        "query": filters.get("query"),
+        "start": filters.get("from"),
+        "end": filters.get("to"),
+        "sort": body.get("sort"),
+        "limit": page.get("limit"),
+        "cursor": page.get("cursor"),
+    }
+
+
+def _key(what: str, before: int) -> str:
+    return base64.urlsafe_b64encode(f"lab-{what}-{before + 1:08d}".encode()).decode()
+
+
+def _last(rows: list[Event]) -> list[tuple[str, str, str]]:
+    shown_rows = [(f"{one.at:%H:%M:%S}", one.title or one.text, " ".join(one.tags)) for one in rows[-SHOWN_ON_PAGE:]]
+    return shown_rows[::-1]

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from lab.search import Term, terms
+from lab.search import Term, alternatives
 from lab.server import Json, Refused, Response
 from lab.source import iso, milliseconds, whole
 
@@ -67,7 +67,7 @@ def search(events: Sequence[Event], ask: Ask, now: datetime) -> tuple[list[Event
     if ask.sort not in ("timestamp", "-timestamp"):
         raise invalid("sort", "must be timestamp or -timestamp")
     start, end, limit = _time("from", ask.start, now), _time("to", ask.end, now), _limit(ask.limit)
-    asked = list(terms(ask.query))
+    asked = list(alternatives(ask.query))
     rows = [one for one in events if one.visible_at <= now and start <= one.at <= end and _meets(one, asked)]
     down = ask.sort == "-timestamp"
     rows.sort(key=lambda one: one.place, reverse=down)
@@ -116,8 +116,8 @@ def _place(cursor: str) -> tuple[int, str]:
     return int(at), str(key)
 
 
-def _meets(event: Event, asked: Sequence[Term]) -> bool:
-    return all(_meets_one(event, term) for term in asked)
+def _meets(event: Event, asked: Sequence[Sequence[Term]]) -> bool:
+    return any(all(_meets_one(event, term) for term in each) for each in asked)
 
 
 def _meets_one(event: Event, term: Term) -> bool:

@@ -17,7 +17,7 @@ Desk = Callable[[str, dict[str, Json]], None]
 
 _DOES = {
     "sentry": ("issue", "resolve", "unresolve", "archive", "regress", "delete", "merge"),
-    "datadog": ("monitor", "recover", "delete", "event"),
+    "datadog": ("monitor", "recover", "delete", "event", "log", "security_signal"),
     "cloudtrail": ("event", "expire_tokens"),
     "pagerduty": ("acknowledge", "resolve", "annotate"),
     "desk": ("acknowledge", "reply", "resolve", "close"),

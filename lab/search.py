@@ -35,6 +35,17 @@ class Term:
         return hit != self.negated
 
 
+def alternatives(query: str) -> Iterator[list[Term]]:
+    """The terms between the query's outermost OR; all of one alternative must be met."""
+    parts = [""]
+    for part in re.split(r"""("[^"]*"|\([^)]*\)|\[[^\]]*\]|\s+OR\s+)""", query):
+        if part.strip() == "OR":
+            parts.append("")
+        else:
+            parts[-1] += part
+    return (list(terms(part)) for part in parts)
+
+
 def terms(query: str) -> Iterator[Term]:
     """All must be met."""
     for match in _TERM.finditer(query):

@@ -14,7 +14,7 @@ INTEGRATIONS_MAY = {"contract", "model", "http", "errors", "secret"}
 VENDORS = {
     "boto3": "_aws",
     "botocore": "_aws",
-    "datadog_api_client": "datadog",
+    "datadog_api_client": "_datadog",
     "jira": "jira",
     "pdpyras": "pagerduty",
 }

@@ -104,7 +104,9 @@ def settings_of(case: Case) -> type[Settings]:
 
 SOURCES = (
     Case("sentry", Sentry, ("url",), {"organization": "acme"}),
-    Case("datadog", Datadog, ("url",)),
+    Case("datadog", Datadog, ("url",), {"page_size": 500}),
+    Case("datadog", Datadog, ("url",), {"page_size": 500, "streams": ["logs"]}),
+    Case("datadog", Datadog, ("url",), {"page_size": 500, "streams": ["security_signals"]}),
     Case("cloudtrail", CloudTrail, ("endpoint_url",)),
     Case("vpcflow", FlowLogs, ("endpoint_url",), {"log_group": "flow"}),
     Case("ecs", Ecs, ("endpoint_url",), {"queue_url": "https://sqs.us-east-1.amazonaws.com/111122223333/events"}),
@@ -310,7 +312,7 @@ def test_a_probe_that_is_refused_names_the_scopes(case: Case) -> None:
 def narrowed(case: Case) -> list[dict[str, Any]]:
     """The first refusal ends a probe: what has a scope of its own is tried one by one."""
     ways: dict[str, list[dict[str, Any]]] = {
-        "datadog": [{"streams": [one]} for one in ("monitors", "events")],
+        "datadog": [{"streams": [one]} for one in ("monitors", "events", "logs", "security_signals")],
         "ecs": [{"via": "sqs", "queue_url": "http://127.0.0.1/1/x"}, {"via": "poll"}],
     }
     return ways.get(case.name, [{}])
@@ -390,7 +392,7 @@ class Watched:
             self.vendor.issue(str(number), late=late)
             key = f"{number}:unresolved/new:{now.isoformat().replace('+00:00', 'Z')}#1"
         elif isinstance(self.vendor, Datadog):
-            key = self.vendor.event(f"Event {number}", late=late)
+            key = self._at_datadog(self.vendor, number, late)
         elif isinstance(self.vendor, Ecs):
             key = self.vendor.stopped(late, twice)
         elif isinstance(self.vendor, FlowLogs):
@@ -399,6 +401,13 @@ class Watched:
             assert isinstance(self.vendor, CloudTrail)
             key = self.vendor.event({"eventName": "StopLogging"}, late=late, duplicate=twice)
         self.put[key] = now
+
+    def _at_datadog(self, vendor: Datadog, number: int, late: timedelta) -> str:
+        if "logs" in self.case.rest.get("streams", ()):
+            return vendor.log(f"Log {number}", late=late, status="error")
+        if "security_signals" in self.case.rest.get("streams", ()):
+            return vendor.security_signal(f"Rule {number}", late=late) + ":high"
+        return vendor.event(f"Event {number}", late=late)
 
     def scan(self) -> None:
         """Polls until a scan is complete, as often as it fails, with a second between requests."""

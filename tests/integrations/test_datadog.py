@@ -58,7 +58,7 @@ class Watch:
     def probe(self) -> str:
         """What is said of a refusal."""
         with pytest.raises(Permanent) as caught:
-            watched(self.url, ("monitors", "events")).probe()
+            watched(self.url, ("monitors", "events", "logs", "security_signals")).probe()
         return str(caught.value)
 
 
@@ -234,7 +234,15 @@ def test_an_expired_cursor_begins_the_events_anew(watch: Watch) -> None:
     assert ["a"] == [signal.fields["title"] for signal in watch.scan("events")]
 
 
-@pytest.mark.parametrize(("stream", "scope"), [("monitors", "monitors_read"), ("events", "events_read")])
+@pytest.mark.parametrize(
+    ("stream", "scope"),
+    [
+        ("monitors", "monitors_read"),
+        ("events", "events_read"),
+        ("logs", "logs_read_data"),
+        ("security_signals", "security_monitoring_signals_read"),
+    ],
+)
 def test_a_missing_scope_is_named(watch: Watch, stream: str, scope: str) -> None:
     """Of the stream that needs it."""
     watch.datadog.scopes.remove(scope)
@@ -275,10 +283,12 @@ def read(vendor: Says, stream: Stream, cursor: Cursor | None = None, now: dateti
 
 
 @pytest.mark.parametrize("meta", [{"status": "timeout"}, {"status": "done", "warnings": [{"code": "unknown_index"}]}])
-def test_events_that_are_not_all_there_are_a_failure(meta: Json) -> None:
-    """200 with a part of the answer is worse than none."""
-    with pytest.raises(Temporary, match="incomplete"):
-        read(Says({"data": [{"id": "1"}], "meta": meta}), "events")
+@pytest.mark.parametrize("stream", ["events", "logs"])
+@pytest.mark.parametrize("rows", [[{"id": "1"}], []])
+def test_what_is_not_all_there_is_a_failure(stream: Stream, rows: Json, meta: Json) -> None:
+    """200 with a part of the answer, or with none of it, is worse than an error."""
+    with pytest.raises(Temporary, match=f"incomplete: {stream}"):
+        read(Says({"data": rows, "meta": meta}), stream)
 
 
 def test_numbers_in_texts_become_numbers() -> None:
@@ -360,12 +370,118 @@ def test_monitors_that_a_search_found_are_read(watch: Watch) -> None:
     assert (f"7/:Alert:{stamp(NOON)}", NOON, Polarity.BROKEN) == (signal.id, signal.at, signal.polarity)
 
 
-def test_logs_and_security_signals_are_not_taken_for_events() -> None:
-    """Whose answers have the shape of those of events, and which we do not read."""
+def test_a_recorded_search_is_read_by_the_type_of_its_rows() -> None:
+    """Answers of one shape, and those of another type are not ours."""
     row = {"id": "1", "attributes": {"timestamp": "2026-03-02T12:00:00Z"}}
-    kinds = ("event", "log", "signal")
+    types = ("event", "log", "signal", "span")
+    read = [recorded("x", {"data": [{**row, "type": one}]}) for one in types]
 
-    assert ["event"] == [kind for kind in kinds if recorded("x", {"data": [{**row, "type": kind}]}) is not None]
+    kinds = ["datadog.event", "datadog.log", "datadog.security_signal"]
+    assert kinds == [one.kind for signals in read for one in by_id(signals)]
+    assert read[-1] is None
+
+
+def test_a_log_keeps_datadogs_names(watch: Watch) -> None:
+    """Its own attributes beside those that Datadog knows, which hold where both have a name."""
+    own: Json = {"error": {"kind": "KeyError"}, "http": {"status_code": 500}}
+    watch.datadog.log("no such key", ["env:prod"], id="L1", status="error", service="shop", host="web-1", **own)
+
+    (signal,) = watch.scan("logs")
+
+    assert ("L1", "datadog.log", NONE, NOON) == (signal.id, signal.kind, signal.polarity, signal.at)
+    names = ("message", "tags", "status", "service", "host", "error", "http")
+    expected = ["no such key", ["env:prod"], "error", "shop", "web-1", *own.values()]
+    assert expected == [signal.fields[name] for name in names]
+    assert "https://app.datadoghq.com/logs?event=L1" == signal.url
+
+
+def test_logs_are_those_of_errors_and_heartbeats_unless_told_otherwise(watch: Watch) -> None:
+    """All of them would be more than Datadog lets one read."""
+    watch.datadog.log("a", status="error")
+    watch.datadog.log("b")
+    watch.datadog.log("c", ["heartbeat:main"])
+    watch.datadog.log("d", ["team:shop"], status="critical")
+
+    assert ["a", "c", "d"] == sorted(signal.fields["message"] for signal in watch.scan("logs"))
+    watch.cursor = None
+    assert ["b"] == [
+        signal.fields["message"] for signal in watch.scan("logs", log_query="-status:* OR status:info -heartbeat:*")
+    ]
+
+
+def test_logs_can_be_narrowed_to_indexes(watch: Watch) -> None:
+    watch.datadog.log("a", status="error", index="main")
+    watch.datadog.log("b", status="error", index="audit")
+
+    assert ["b"] == [signal.fields["message"] for signal in watch.scan("logs", log_indexes=("audit",))]
+
+
+def test_pages_of_logs_are_read_to_the_last_in_one_frozen_window(watch: Watch) -> None:
+    """What is written while a scan reads waits for the next."""
+    for number in range(5):
+        watch.datadog.log(str(number), status="error")
+    made = watched(watch.url, ("logs",), page_size=2)
+    first = made.poll(None, NOON)
+    watch.clock.advance(MINUTE)
+    watch.datadog.log("later", status="error")
+    cursor, read = first.next, list(first.signals)
+    for _ in range(3):
+        batch = made.poll(cursor, watch.clock.now())
+        cursor, read = batch.next, [*read, *batch.signals]
+
+    assert ["0", "1", "2", "3", "4"] == [signal.fields["message"] for signal in read]
+    assert (False, NOON - 2 * MINUTE) == (batch.more, batch.watermark)
+    assert "later" in [signal.fields["message"] for signal in watch.scan("logs")]
+
+
+def test_the_few_searches_of_logs_that_an_hour_allows_lose_nothing(watch: Watch) -> None:
+    """The wait is handed on, with what would make it rarer; the next window begins where the last one ended."""
+    watch.datadog.log_limit.count = 2
+    watch.datadog.log("a", status="error")
+    watch.scan("logs")
+    watch.datadog.log("b", status="error")
+    with pytest.raises(Temporary, match=r"rate_limited: logs: .* a source of its own") as caught:
+        watch.scan("logs")
+    wait = caught.value.after or MINUTE
+    watch.clock.advance(wait)
+
+    assert timedelta(minutes=50) < wait
+    assert ["b"] == [signal.fields["message"] for signal in watch.scan("logs", look_back="0s")]
+
+
+def test_a_security_signal_keeps_datadogs_names(watch: Watch) -> None:
+    """Wherever Datadog puts its attributes."""
+    watch.datadog.security_signal("Brute force", "critical", ["env:prod"], id="S1", usr={"id": "mallory"})
+
+    (signal,) = watch.scan("security_signals")
+
+    assert ("S1:critical", "datadog.security_signal", NONE) == (signal.id, signal.kind, signal.polarity)
+    fields = signal.fields
+    assert ["S1", "Brute force", "critical", {"id": "mallory"}] == [fields[n] for n in ("id", "title", "status", "usr")]
+    assert ("Brute force", "open") == (fields["workflow"]["rule"]["name"], fields["workflow"]["triage"]["state"])
+    assert "https://app.datadoghq.com/security?event=S1" == signal.url
+    row = {"id": "S2", "type": "signal", "attributes": {"timestamp": NOON.isoformat(), "attributes": {"status": "low"}}}
+    assert ["S2:low"] == [one.id for one in by_id(recorded("x", {"data": [row]}))]
+
+
+def test_a_security_signal_that_became_worse_is_told_again(watch: Watch) -> None:
+    """And one that did not is the signal that it was."""
+    watch.datadog.security_signal("Brute force", "low", id="S1")
+    first = watch.scan("security_signals")
+    same = watch.scan("security_signals")
+    watch.datadog.security_signal("Brute force", "high", id="S1")
+
+    assert ["S1:low"] == [one.id for one in first] == [one.id for one in same]
+    assert ["S1:high"] == [one.id for one in watch.scan("security_signals")]
+
+
+def test_security_signals_can_be_narrowed_by_a_query(watch: Watch) -> None:
+    watch.datadog.security_signal("a", "low")
+    watch.datadog.security_signal("b", "high")
+
+    found = watch.scan("security_signals", security_query="status:(high OR critical)")
+
+    assert ["b"] == [signal.fields["title"] for signal in found]
 
 
 def test_a_recorded_monitor_that_says_no_time_is_put_aside() -> None:
