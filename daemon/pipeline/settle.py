@@ -9,7 +9,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from daemon.desk import opening
+from daemon.desk import hearing, opening
 from daemon.model import Incident
 from daemon.pipeline.detect import Detecting
 from daemon.pipeline.open import Detection
@@ -61,8 +61,7 @@ def settle(connection: Connection, detection: Detection, engine: Engine, now: da
     moved = [detecting.settle(kept) for kept in (windows.due(connection, max(known)) if known else ())]
     detecting.flush()
     for incident, _ in incidents.quiet(connection, detecting.watermarks):
-        read_to = detecting.read_to(incidents.sources_of(connection, incident.id))
-        moved.append(opening.divide(connection, detection.terms, incident, read_to, detecting.retell, now))
+        moved.append(hearing.look(connection, detection.terms, incident, detecting, now))
     moved += [_release(connection, detecting, incident) for incident in incidents.held(connection)]
     detecting.flush()
     return any(moved)

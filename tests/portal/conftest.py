@@ -14,7 +14,7 @@ import requests
 from sqlalchemy import update
 
 from daemon.clock import ToldClock
-from daemon.desk import commands, opening
+from daemon.desk import commands, hearing
 from daemon.desk.opening import Opening
 from daemon.desk.terms import TICKET, Terms
 from daemon.model import INTERNAL, Polarity, Signal
@@ -48,10 +48,11 @@ class Office:
             row = signals.keep(connection, signal, now)
             assert row is not None
             proof = Proof(row, "test/rule", now, severity)
-            found, _ = opening.open_or_join(
+            found, _ = hearing.open_or_join(
                 connection,
                 self.terms,
                 Opening(f"test/{title}", "test/rule", title, severity, now, now, (proof,), clients=(INTERNAL,), **more),
+                hearing.Nothing(),
                 now,
             )
             return found.id
