@@ -46,7 +46,7 @@ def open_ticket(desk: Desk, report: Report) -> Ticket:
         severity=report.severity, at=at, began_at=at, clients=(report.client,), class_=report.class_,
         location=report.location, team=report.team, origin=report.origin,
     )  # fmt: skip
-    incident = opening.begin(desk.connection, desk.terms, told, desk.now)
+    incident = opening.open_first(desk.connection, desk.terms, told, at, desk.now)
     body = {"text": report.text, "reporter": report.reporter}
     ticket = opening.open_ticket(
         desk.connection, desk.terms, incident, report.client, desk.actor, desk.now, reported_at=at,

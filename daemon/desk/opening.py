@@ -6,15 +6,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from daemon.desk import ledger, owed
-from daemon.desk.episodes import clears_at, end
+from daemon.desk.episodes import Episode
 from daemon.desk.terms import Terms
 from daemon.model import (
     INTERNAL,
@@ -28,7 +28,8 @@ from daemon.model import (
     Ticket,
     TicketState,
 )
-from daemon.store import incidents, tickets
+from daemon.store import episodes, incidents, tickets
+from daemon.store.episodes import Kept
 from daemon.store.incidents import Proof
 
 _ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
@@ -66,46 +67,7 @@ class Opening:
     """Why nothing of it may be set going now."""
 
 
-Outcome: TypeAlias = Literal["opened", "reopened", "joined", "old"]
-Retell: TypeAlias = Callable[[Incident, Proof], Opening]
-"""Says again what a signal that is evidence means: for an episode that turns out to be one of its own."""
-
-
-def open_or_join(connection: Connection, terms: Terms, opening: Opening, now: datetime) -> tuple[Incident, Outcome]:
-    """The incident that these signals are evidence of, opened, joined or reopened."""
-    standing = incidents.standing(connection, opening.key) or _reopenable(connection, opening)
-    outcome: Outcome = "joined"
-    if standing is None:
-        incident, outcome = begin(connection, terms, opening, now), "opened"
-    elif _is_old_news(connection, standing, opening):
-        _link(connection, standing, opening.proofs)
-        return standing, "old"
-    elif standing.state is IncidentState.OPEN:
-        incident = _join(connection, standing, opening)
-    else:
-        incident, outcome = _next_episode(connection, standing, opening, now), "reopened"
-    _link(connection, incident, opening.proofs)
-    _keep_time(connection, incident, opening)
-    _set_going(connection, terms, incident, opening, now)
-    return incident, outcome
-
-
-def prolong(connection: Connection, incident: Incident, proof: Proof, quiet_for: timedelta | None) -> bool:
-    """One more signal of what is open already, or was when it happened: evidence, and no more. Whether it is."""
-    row = incidents.row_of(connection, incident.id)
-    if row.before_at is not None and proof.at <= row.before_at:
-        incidents.link(connection, incident.id, incident.episode - 1, (proof,))
-        return True
-    if proof.at < row.began_at or (row.over_at is not None and proof.at > row.over_at):
-        return False
-    incidents.link(connection, incident.id, incident.episode, (proof,))
-    if row.over_at is None:
-        incidents.change(connection, incident.id, last_signal_at=max(row.last_signal_at, proof.at))
-        _move_clear(connection, incident, row, proof.at, quiet_for)
-    return True
-
-
-def _set_going(connection: Connection, terms: Terms, incident: Incident, opening: Opening, now: datetime) -> None:
+def set_going(connection: Connection, terms: Terms, incident: Incident, opening: Opening, now: datetime) -> None:
     """Tickets, pages, defects; nothing while it is held."""
     if incident.held is None:
         _tickets(connection, terms, incident, opening, now)
@@ -115,53 +77,11 @@ def _set_going(connection: Connection, terms: Terms, incident: Incident, opening
 def release(connection: Connection, terms: Terms, incident: Incident, opening: Opening, now: datetime) -> None:
     """What held it is gone, and it is open still: from now on it is an incident like any other."""
     incidents.change(connection, incident.id, held=None)
-    _set_going(connection, terms, replace(incident, held=None), opening, now)
+    set_going(connection, terms, replace(incident, held=None), opening, now)
 
 
-def _link(connection: Connection, incident: Incident, proofs: Sequence[Proof]) -> None:
-    """Evidence of the time before this episode is that of the one before."""
-    before_at = incidents.row_of(connection, incident.id).before_at
-    earlier = [proof for proof in proofs if before_at is not None and proof.at <= before_at]
-    incidents.link(connection, incident.id, incident.episode - 1, earlier)
-    incidents.link(connection, incident.id, incident.episode, [proof for proof in proofs if proof not in earlier])
-
-
-def _keep_time(connection: Connection, incident: Incident, opening: Opening) -> None:
-    """When it will have been quiet for long enough, as far as is known."""
-    row = incidents.row_of(connection, incident.id)
-    _move_clear(connection, incident, row, opening.at, opening.quiet_for)
-
-
-def _move_clear(
-    connection: Connection, incident: Incident, row: Row[Any], at: datetime, quiet_for: timedelta | None
-) -> None:
-    """In order it moves on with each signal. What comes after a gap, or late, has the whole episode looked at."""
-    in_order = row.clear_at is not None and row.last_signal_at <= row.clear_at and incident.last_signal_at <= at
-    if quiet_for is None:
-        clear_at = None
-    elif row.clear_at is None or (in_order and at <= row.clear_at):
-        clear_at = max(at, row.last_signal_at) + quiet_for
-    else:
-        clear_at = clears_at(incidents.proofs(connection, incident.id, incident.episode), quiet_for)
-    incidents.change(connection, incident.id, clear_at=clear_at, quiet_seconds=_seconds(quiet_for))
-
-
-def _reopenable(connection: Connection, opening: Opening) -> Incident | None:
-    ended = incidents.latest_ended(connection, opening.key)
-    if ended is None:
-        return None
-    over_at = incidents.over_at(connection, ended.id) or ended.ended_at
-    return ended if over_at is not None and opening.at <= over_at + opening.reopen_within else None
-
-
-def _is_old_news(connection: Connection, incident: Incident, opening: Opening) -> bool:
-    row = incidents.row_of(connection, incident.id)
-    over_at = row.over_at if incident.state is not IncidentState.OPEN else row.before_at
-    return over_at is not None and opening.at <= over_at
-
-
-def begin(connection: Connection, terms: Terms, opening: Opening, now: datetime) -> Incident:
-    """A new incident, without any of what it sets going."""
+def open_first(connection: Connection, terms: Terms, opening: Opening, first_at: datetime, now: datetime) -> Incident:
+    """A new incident, whose first evidence is of `first_at`."""
     id = "".join(terms.random.choice(_ID_ALPHABET) for _ in range(_ID_LENGTH))
     incident = Incident(
         id=id, key=opening.key, rule=opening.rule, title=opening.title, severity=opening.severity,
@@ -177,13 +97,15 @@ def begin(connection: Connection, terms: Terms, opening: Opening, now: datetime)
             "last_signal_at": opening.at, "class": opening.class_, "location": opening.location,
             "team": opening.team, "group": dict(incident.group), "runbook": opening.runbook,
             "origin": opening.origin, "page": 1, "roles": [], "sources": sorted(opening.sources),
-            "quiet_seconds": _seconds(opening.quiet_for), "held": opening.held and dict(opening.held),
+            "told_at": opening.at, "quiet_seconds": seconds(opening.quiet_for),
+            "held": opening.held and dict(opening.held),
         },
     )  # fmt: skip
+    episodes.replace(connection, id, 1, [Kept(1, first_at)])
     return incident
 
 
-def _join(connection: Connection, incident: Incident, opening: Opening) -> Incident:
+def join(connection: Connection, incident: Incident, opening: Opening) -> Incident:
     joined = replace(
         incident,
         severity=min(incident.severity, opening.severity),
@@ -192,80 +114,32 @@ def _join(connection: Connection, incident: Incident, opening: Opening) -> Incid
     )
     incidents.change(
         connection, incident.id, severity=joined.severity, began_at=joined.began_at,
-        last_signal_at=joined.last_signal_at,
         sources=sorted(incidents.sources_of(connection, incident.id).union(opening.sources)),
     )  # fmt: skip
-    return replace(joined, last_signal_at=incident.last_signal_at)
+    return joined
 
 
-def _next_episode(connection: Connection, incident: Incident, opening: Opening, now: datetime) -> Incident:
+def next_episode(
+    connection: Connection, incident: Incident, opening: Opening, number: int, last: Episode, now: datetime
+) -> Incident:
     """The same trouble is back: it is told anew, under a new key."""
     again = replace(
-        incident, state=IncidentState.OPEN, episode=incident.episode + 1, severity=opening.severity, opened_at=now,
-        began_at=opening.began_at, last_signal_at=opening.at, page=incident.page + 1, title=opening.title,
-        cleared_at=None, ended_at=None, held=opening.held,
+        incident, state=IncidentState.OPEN, episode=number, opened_at=now, title=opening.title,
+        severity=min(opening.severity, *(proof.severity for proof in last.fired if proof.signal)),
+        began_at=min(opening.began_at, last.began_at), last_signal_at=max(opening.at, last.fired[-1].at),
+        page=incident.page + 1, cleared_at=None, ended_at=None, held=opening.held,
     )  # fmt: skip
     done = incidents.roles_set_going(connection, incident.id) & {owed.DEFECT}
     incidents.change(
-        connection, incident.id, state=again.state.value, episode=again.episode, severity=again.severity,
-        opened_at=now, began_at=again.began_at, last_signal_at=again.last_signal_at, page=again.page,
-        title=again.title, cleared_at=None, ended_at=None, over_at=None, roles=sorted(done), clear_at=None,
-        before_at=incidents.over_at(connection, incident.id), held=opening.held and dict(opening.held),
+        connection, incident.id, state=again.state.value, episode=number, severity=again.severity, opened_at=now,
+        began_at=again.began_at, last_signal_at=again.last_signal_at, page=again.page, title=again.title,
+        cleared_at=None, ended_at=None, over_at=None, roles=sorted(done), told_at=last.fired[-1].at,
+        held=opening.held and dict(opening.held),
     )  # fmt: skip
     return again
 
 
-def divide(
-    connection: Connection, terms: Terms, incident: Incident, read_to: datetime | None, retell: Retell, now: datetime
-) -> bool:
-    """Ends the episode where its evidence says that it was over, and tells again what came after: it may be the next
-    one. Whether it ended."""
-    quiet_for = incidents.quiet_for(connection, incident.id)
-    found = end(incidents.proofs(connection, incident.id, incident.episode), quiet_for, read_to)
-    if found is None:
-        return False
-    incidents.unlink(connection, incident.id, [proof.signal for proof in found.after])
-    why = "a signal says that it recovered" if found.recovered else "no signal any more"
-    if incident.state is IncidentState.OPEN:
-        clear(connection, terms, incident, found.at, why, now)
-    else:
-        incidents.change(connection, incident.id, over_at=found.at)
-    for proof in found.after:
-        _tell_again(connection, terms, incident, proof, retell, now)
-    return True
-
-
-def _tell_again(
-    connection: Connection, terms: Terms, incident: Incident, proof: Proof, retell: Retell, now: datetime
-) -> None:
-    if proof.recovered:
-        over(connection, terms, incident.key, proof, None, retell, now)
-    elif proof.fired:
-        open_or_join(connection, terms, retell(incident, proof), now)
-    elif (standing := incidents.standing(connection, incident.key)) is not None:
-        prolong(connection, standing, proof, incidents.quiet_for(connection, incident.id))
-
-
-def over(
-    connection: Connection, terms: Terms, key: str, proof: Proof, read_to: datetime | None, retell: Retell,
-    now: datetime,
-) -> Incident | None:  # fmt: skip
-    """A signal says that the trouble of `key` is gone. None if none of it was there to be ended."""
-    standing = incidents.latest(connection, key)
-    if standing is None or proof.at < standing.began_at:
-        return None
-    over_at = incidents.over_at(connection, standing.id)
-    if standing.state is not IncidentState.OPEN and (over_at is None or proof.at >= over_at):
-        return None
-    if proof.signal:
-        _link(connection, standing, (proof,))
-        divide(connection, terms, standing, read_to, retell, now)
-    elif standing.state is IncidentState.OPEN:  # it is what is heard in all that ends it, and no one signal
-        clear(connection, terms, standing, proof.at, "it is heard again", now)
-    return standing
-
-
-def _seconds(length: timedelta | None) -> int | None:
+def seconds(length: timedelta | None) -> int | None:
     return None if length is None else int(length.total_seconds())
 
 
@@ -345,11 +219,10 @@ def open_ticket(
     )  # fmt: skip
 
 
-def clear(connection: Connection, terms: Terms, incident: Incident, over_at: datetime, why: str, now: datetime) -> None:
-    """The trouble is gone at `over_at` (event time). The page is resolved; no clock stops unless a contract says so."""
-    incidents.change(
-        connection, incident.id, state=IncidentState.CLEARED.value, cleared_at=now, over_at=over_at, clear_at=None
-    )
+def clear(connection: Connection, terms: Terms, incident: Incident, ended: Episode, why: str, now: datetime) -> None:
+    """The trouble is gone. The page is resolved; no clock stops unless a contract says so."""
+    why = why if ended.recovered else "no signal any more"
+    incidents.change(connection, incident.id, state=IncidentState.CLEARED.value, cleared_at=now, over_at=ended.over_at)
     owed.close(connection, owed.PAGE, incident, why, now)
     for ticket in tickets.open_of_incident(connection, incident.id):
         recovered = ledger.record(
@@ -371,8 +244,9 @@ def end_if_finished(connection: Connection, incident: Incident, now: datetime) -
     """When its last ticket is resolved or cancelled, the incident ends and its page is resolved."""
     if not incidents.all_finished(connection, incident.id):
         return
-    over_at = incidents.over_at(connection, incident.id) or now
-    incidents.change(
-        connection, incident.id, state=IncidentState.ENDED.value, ended_at=now, over_at=over_at, clear_at=None
-    )
+    values: dict[str, Any] = {"state": IncidentState.ENDED.value, "ended_at": now}
+    if incidents.over_at(connection, incident.id) is None:
+        values |= {"over_at": now, "clear_at": None}
+        episodes.end(connection, incident.id, now)
+    incidents.change(connection, incident.id, **values)
     owed.close(connection, owed.PAGE, incident, "every ticket is resolved", now)

@@ -6,12 +6,13 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from daemon.desk import opening
+from daemon.desk import hearing
 from daemon.desk.opening import Opening
 from daemon.desk.terms import Terms
 from daemon.errors import ConfigError, Failure, Permanent
 from daemon.model import IncidentState, Role
 from daemon.store import incidents, polls
+from daemon.store.incidents import Proof
 
 UNREAD_FOR = timedelta(minutes=15)
 """How long a source may fail in ways that pass before somebody must know: nothing is detected meanwhile."""
@@ -27,9 +28,7 @@ def source_failed(connection: Connection, terms: Terms, source: str, failure: Fa
 
 
 def source_answers(connection: Connection, terms: Terms, source: str, now: datetime) -> None:
-    standing = incidents.standing(connection, _key("daemon/source-unread", source))
-    if standing is not None and standing.state is IncidentState.OPEN:
-        opening.clear(connection, terms, standing, now, f"source {source} answers again", now)
+    _over(connection, terms, "daemon/source-unread", source, f"source {source} answers again", now)
 
 
 def undeliverable(connection: Connection, terms: Terms, role: Role, key: str, failure: Failure, now: datetime) -> None:
@@ -45,21 +44,27 @@ def not_reloaded(connection: Connection, terms: Terms, error: ConfigError, now: 
 
 
 def reloaded(connection: Connection, terms: Terms, now: datetime) -> None:
-    standing = incidents.standing(connection, _key("daemon/not-reloaded", "configuration"))
-    if standing is not None and standing.state is IncidentState.OPEN:
-        opening.clear(connection, terms, standing, now, "what the files say is what runs", now)
+    _over(connection, terms, "daemon/not-reloaded", "configuration", "what the files say is what runs", now)
 
 
 def _open(connection: Connection, terms: Terms, what: str, subject: str, title: str, now: datetime) -> None:
-    opening.open_or_join(
+    hearing.open_or_join(
         connection,
         terms,
         Opening(
             key=_key(what, subject), rule=what, title=title, severity=_SEVERITY, at=now, began_at=now,
             group={"subject": subject}, origin="daemon",
         ),
+        hearing.Nothing(),
         now,
     )  # fmt: skip
+
+
+def _over(connection: Connection, terms: Terms, what: str, subject: str, why: str, now: datetime) -> None:
+    standing = incidents.standing(connection, _key(what, subject))
+    if standing is not None and standing.state is IncidentState.OPEN:
+        said = Proof(0, what, now, fired=False, recovered=True)
+        hearing.over(connection, terms, standing.key, said, hearing.Nothing(), now, why)
 
 
 def _key(what: str, subject: str) -> str:

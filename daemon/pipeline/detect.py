@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
 from sqlalchemy import Connection
 
-from daemon.desk import opening
+from daemon.desk import hearing, opening
 from daemon.model import SHADOW_KEY, Incident, Json, Signal
 from daemon.pipeline.open import SHADOW, Detection, opening_again, opening_of
 from daemon.rules import windows as window_of
@@ -223,7 +223,7 @@ class Detecting:
         joins = window_of.joins(match.rule.window) and not match.rule.silent
         standing = self._latest(match.incident) if joins else None
         proof = Proof(row, match.rule.id, at, match.severity, fired=False)
-        if standing is None or not opening.prolong(self.connection, standing, proof, match.rule.clear.quiet_for):
+        if standing is None or not self._prolong(standing, [proof]):
             waits = verdict.due is not None
             self._judge(match, row, "waiting" if waits else "below", {} if waits else told)
             return
@@ -245,10 +245,16 @@ class Detecting:
         if standing is None:
             return
         known = set(fired.ids)
-        for entry in self._state(match).entries:
-            if instant(entry.at) > fired.first_at and entry.id not in known:
-                proof = Proof(entry.id, match.rule.id, instant(entry.at), entry.severity, fired=False)
-                opening.prolong(self.connection, standing, proof, match.rule.clear.quiet_for)
+        later = [
+            Proof(entry.id, match.rule.id, instant(entry.at), entry.severity, fired=False)
+            for entry in self._state(match).entries
+            if instant(entry.at) > fired.first_at and entry.id not in known
+        ]
+        if later:
+            self._prolong(standing, later)
+
+    def _prolong(self, incident: Incident, proofs: Sequence[Proof]) -> bool:
+        return hearing.prolong(self.connection, self.detection.terms, incident, proofs, self, self.now)
 
     def _fire(self, match: Match, signal: Signal | None, row: int, fired: Firing) -> None:
         """The rule has enough: rules over it see that, and unless it is silent an incident opens or goes on."""
@@ -275,7 +281,9 @@ class Detecting:
     def _open(self, match: Match, signal: Signal | None, row: int, fired: Firing) -> None:
         proofs = self._proofs(match, signal, row, fired)
         told = opening_of(self.detection, match, signal, fired.at, fired.first_at, proofs)
-        incident, outcome = opening.open_or_join(self.connection, self.detection.terms, self._held(told), self.now)
+        incident, outcome = hearing.open_or_join(
+            self.connection, self.detection.terms, self._held(told), self, self.now
+        )
         self._unheard_of.discard(told.key)
         self.touched()
         detail: dict[str, Json] = {"count": fired.total} if match.rule.window else {}
@@ -288,8 +296,6 @@ class Detecting:
         else:
             outcome_ = outcome
         self._judge(match, row, outcome_, detail, incident.id)
-        if match.rule.clear.recovery or match.rule.clear.match:
-            self._was_over(match, fired.at)
 
     def _proofs(self, match: Match, signal: Signal | None, row: int, fired: Firing) -> tuple[Proof, ...]:
         """Every signal that the firing rests on; those by which it came to have enough have fired."""
@@ -307,17 +313,16 @@ class Detecting:
 
     def _recovered(self, match: Match, row: int, at: datetime, why: str) -> None:
         proof = Proof(row, match.rule.id, at, match.severity, fired=False, recovered=True)
-        ended = opening.over(
-            self.connection, self.detection.terms, match.incident, proof,
-            self.read_to(self.detection.watched(match.rule.sources)), self.retell, self.now,
-        )  # fmt: skip
+        said = hearing.RECOVERED if row else why
+        ended = hearing.over(self.connection, self.detection.terms, match.incident, proof, self, self.now, said)
         self.touched()
-        self._remember(match, proof)
+        if row:
+            self._remember(match, proof)
         self._judge(match, row, "recovered" if ended else "nothing_open", {"why": why}, ended.id if ended else None)
 
     def _remember(self, match: Match, proof: Proof) -> None:
         """For what happened before and is still on its way."""
-        kept = self._recoveries(match)
+        kept = self._recoveries(match.incident)
         known = [*(kept.state if kept else ()), [proof.signal, stamp(proof.at), proof.rule]]
         newest = max(at for _, at, _ in known)
         oldest = newest - LATENESS // MICROSECOND
@@ -325,18 +330,21 @@ class Detecting:
         key = (_RECOVERED, match.incident)
         self._changed[key] = Kept(*key, recent[-_MOST_RECOVERIES:], instant(newest), {})
 
-    def _recoveries(self, match: Match) -> Kept | None:
-        key = (_RECOVERED, match.incident)
+    def _recoveries(self, incident: str) -> Kept | None:
+        key = (_RECOVERED, incident)
         return self._changed.get(key) or windows.get(self.connection, [key]).get(key)
 
-    def _was_over(self, match: Match, at: datetime) -> None:
-        """What happened may be known to have recovered since."""
-        kept = self._recoveries(match)
-        later = [each for each in (kept.state if kept else ()) if each[1] >= stamp(at)]
-        if later:
-            row, when, rule = later[0]
-            proof = Proof(row, rule, instant(when), match.severity, fired=False, recovered=True)
-            opening.over(self.connection, self.detection.terms, match.incident, proof, None, self.retell, self.now)
+    def recoveries(self, key: str) -> Sequence[Proof]:
+        """What said of late that the trouble of `key` is gone."""
+        kept = self._recoveries(key)
+        known = kept.state if kept else ()
+        return [Proof(row, rule, instant(at), fired=False, recovered=True) for row, at, rule in known if row]
+
+    def rests_on(self, rule: str) -> timedelta:
+        """How far back a firing of the rule looks."""
+        known = self.engine.rules.get(rule)
+        length: timedelta = getattr(known.window, "within", timedelta(0)) if known else timedelta(0)
+        return length
 
     def retell(self, incident: Incident, proof: Proof | None) -> opening.Opening:
         """What a signal that is evidence of an incident means, said again: an episode began with it. The incident keeps

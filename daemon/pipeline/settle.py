@@ -9,7 +9,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from daemon.desk import opening
+from daemon.desk import hearing, opening
 from daemon.model import Incident
 from daemon.pipeline.detect import Detecting
 from daemon.pipeline.open import Detection
@@ -60,8 +60,7 @@ def settle(detecting: Detecting) -> bool:
     known = [mark for mark in detecting.watermarks.values() if mark is not None]
     moved = [detecting.settle(kept) for kept in (windows.due(connection, max(known)) if known else ())]
     for incident in detecting.quiet():
-        read_to = detecting.read_to(incidents.sources_of(connection, incident.id))
-        moved.append(opening.divide(connection, detection.terms, incident, read_to, detecting.retell, now))
+        moved.append(hearing.look(connection, detection.terms, incident, detecting, now))
         detecting.touched()
     moved += [_release(connection, detecting, incident) for incident in detecting.held()]
     detecting.flush()

@@ -14,7 +14,8 @@ from daemon.store import rows
 from daemon.store.engine import insert_new
 from daemon.store.schema import Instant, evidence, incidents, tickets
 
-_NEXT_CLEAR = select(func.min(incidents.c.clear_at)).where(incidents.c.state == IncidentState.OPEN.value)
+_MOST_AT_ONCE = 400
+_NEXT_CLEAR = select(func.min(incidents.c.clear_at))
 _LATEST = (
     select(incidents)
     .where(incidents.c.key == bindparam("asked"))
@@ -36,13 +37,8 @@ _CHANGE = update(incidents).where(incidents.c.id == bindparam("asked"))
 _HELD = select(incidents).where(incidents.c.state == IncidentState.OPEN.value, incidents.c.held.is_not(None))
 _QUIET = (
     select(incidents)
-    .where(incidents.c.state == IncidentState.OPEN.value, incidents.c.clear_at <= bindparam("mark", type_=Instant))
+    .where(incidents.c.clear_at <= bindparam("mark", type_=Instant))
     .order_by(incidents.c.clear_at, incidents.c.id)
-)
-_PROOFS = (
-    select(evidence)
-    .where(evidence.c.incident == bindparam("asked"), evidence.c.episode == bindparam("of_episode"))
-    .order_by(evidence.c.at, evidence.c.recovered, evidence.c.signal)
 )
 _OWED = (
     select(tickets.c.id)
@@ -110,7 +106,7 @@ class Proof:
     """One signal as evidence."""
 
     signal: int
-    """Its row."""
+    """Its row; 0 where it is no signal that says so."""
     rule: str
     at: datetime
     severity: Severity = 4
@@ -119,10 +115,10 @@ class Proof:
     recovered: bool = False
 
 
-def link(connection: Connection, incident: str, episode: int, proofs: Sequence[Proof]) -> None:
-    """Makes the signals evidence of the incident; one that is already stays, and may now have fired."""
-    for fired, replace in ((True, ("fired",)), (False, ())):
-        rows_ = [_evidence(incident, episode, each) for each in proofs if each.fired is fired]
+def link(connection: Connection, incident: str, proofs: Mapping[Proof, int]) -> None:
+    """Makes signals evidence of an episode: of this one now, if they were of another. What has fired stays so."""
+    for fired, replace in ((True, ("episode", "fired")), (False, ("episode",))):
+        rows_ = [_evidence(incident, episode, proof) for proof, episode in proofs.items() if proof.fired is fired]
         if rows_:
             connection.execute(insert_new(connection, evidence, replace=replace), rows_)
 
@@ -134,26 +130,47 @@ def _evidence(incident: str, episode: int, proof: Proof) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def proofs(connection: Connection, incident: str, episode: int) -> list[Proof]:
-    """The evidence of one episode, in event time; what says that it recovered comes last of an instant."""
-    rows = connection.execute(_PROOFS, {"asked": incident, "of_episode": episode})
-    return [Proof(row.signal, row.rule, row.at, row.severity, row.fired, row.recovered) for row in rows]
+def proofs(connection: Connection, incident: str, first: int) -> dict[Proof, int]:
+    """The evidence of the episode `first` and of all after it: which is of which, in event time."""
+    rows = connection.execute(
+        select(evidence)
+        .where(evidence.c.incident == incident, evidence.c.episode >= first)
+        .order_by(evidence.c.at, evidence.c.recovered, evidence.c.signal)
+    )
+    return {_proof(row): row.episode for row in rows}
+
+
+def known(connection: Connection, incident: str, signals: Sequence[int]) -> set[Proof]:
+    """Those of the signals that are evidence already."""
+    found: set[Proof] = set()
+    for start in range(0, len(signals), _MOST_AT_ONCE):
+        these = evidence.c.signal.in_(signals[start : start + _MOST_AT_ONCE])
+        rows = connection.execute(select(evidence).where(evidence.c.incident == incident, these))
+        found.update(map(_proof, rows))
+    return found
+
+
+def _proof(row: Row[Any]) -> Proof:
+    return Proof(row.signal, row.rule, row.at, row.severity, row.fired, row.recovered)
 
 
 def unlink(connection: Connection, incident: str, signals: Sequence[int]) -> None:
-    """Takes evidence back, to be told again."""
-    for start in range(0, len(signals), 400):
-        these = evidence.c.signal.in_(signals[start : start + 400])
+    """Takes evidence back."""
+    for start in range(0, len(signals), _MOST_AT_ONCE):
+        these = evidence.c.signal.in_(signals[start : start + _MOST_AT_ONCE])
         connection.execute(delete(evidence).where(evidence.c.incident == incident, these))
 
 
 def quiet_for(connection: Connection, id: str) -> timedelta | None:
-    seconds = row_of(connection, id).quiet_seconds
-    return None if seconds is None else timedelta(seconds=seconds)
+    return quiet_of(row_of(connection, id))
+
+
+def quiet_of(row: Row[Any]) -> timedelta | None:
+    return None if row.quiet_seconds is None else timedelta(seconds=row.quiet_seconds)
 
 
 def row_of(connection: Connection, id: str) -> Row[Any]:
-    """What the store alone knows of an incident: `clear_at`, `quiet_seconds`, `before_at`, `over_at`."""
+    """What the store alone knows of an incident: `clear_at`, `quiet_seconds`, `told_at`, `over_at`."""
     return connection.execute(_ROW_OF, {"asked": id}).one()
 
 
@@ -172,7 +189,7 @@ def all_open(connection: Connection) -> list[Incident]:
 
 
 def quiet(connection: Connection, watermarks: Mapping[str, datetime | None]) -> list[tuple[Incident, datetime]]:
-    """Open incidents whose quiet time has passed in event time on every source that they watch, and when it did.
+    """Incidents of which a quiet time has passed in event time on every source that they watch, and when it did.
 
     A source whose watermark is unknown (never scanned, or failing) holds them.
     """
@@ -188,7 +205,7 @@ def quiet(connection: Connection, watermarks: Mapping[str, datetime | None]) -> 
 
 
 def next_clear(connection: Connection) -> datetime | None:
-    """When, in event time, the first open incident will have been quiet for long enough."""
+    """When, in event time, the first incident will have been quiet for long enough."""
     at: datetime | None = connection.execute(_NEXT_CLEAR).scalar_one()
     return at
 

@@ -181,7 +181,7 @@ incidents = Table(
     Column("clear_at", Instant),
     Column("sources", Document, nullable=False),
     Column("held", Document),
-    Column("before_at", Instant),
+    Column("told_at", Instant, nullable=False, server_default="0"),
     CheckConstraint("severity between 1 and 4"),
     Index(
         "uq_incidents_open_key",
@@ -194,13 +194,25 @@ incidents = Table(
     Index(
         "ix_incidents_clear_at",
         "clear_at",
-        sqlite_where=text("state = 'open'"),
-        postgresql_where=text("state = 'open'"),
+        sqlite_where=text("clear_at is not null"),
+        postgresql_where=text("clear_at is not null"),
     ),
 )
-"""`over_at` is when the latest episode was over in event time: what happened before it is old news.
-`clear_at` is the instant of event time at which it clears by quiet. `held` says why nothing of it is set going.
-`before_at` is when the episode before this one was over."""
+"""`over_at` is when the latest episode was over in event time. `clear_at` is the instant of event time at which it, or
+a part of it, will have been quiet for long enough. `told_at` is when that happened of which people were last told: the
+latest page is for the episode which that is in. `held` says why nothing of it is set going."""
+
+episodes = Table(
+    "episodes",
+    metadata,
+    Column("incident", Text, ForeignKey("incidents.id"), primary_key=True),
+    Column("episode", Integer, primary_key=True),
+    Column("began_at", Instant, nullable=False),
+    Column("over_at", Instant),
+    Column("said_at", Instant),
+    Column("over_by_word", Boolean, nullable=False),
+)
+"""`said_at` is when one began of whose beginning no signal is evidence; `over_by_word`: none is of its end."""
 
 evidence = Table(
     "evidence",

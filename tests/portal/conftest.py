@@ -14,7 +14,7 @@ import requests
 from sqlalchemy import Connection, update
 
 from daemon.clock import ToldClock
-from daemon.desk import commands, opening
+from daemon.desk import commands, hearing
 from daemon.desk.desk import Desk
 from daemon.desk.opening import Opening
 from daemon.desk.terms import TICKET, Terms
@@ -48,10 +48,11 @@ class Office:
         with self.store.write() as connection:
             (row,) = signals.keep(connection, [signal], now).values()
             proof = Proof(row, "test/rule", now, severity)
-            found, _ = opening.open_or_join(
+            found, _ = hearing.open_or_join(
                 connection,
                 self.terms,
                 Opening(f"test/{title}", "test/rule", title, severity, now, now, (proof,), clients=(INTERNAL,), **more),
+                hearing.Nothing(),
                 now,
             )
             return found.id

@@ -65,7 +65,7 @@ def test_one_open_incident_a_key_is_the_databases_own_promise(store: Store) -> N
     values |= {"severity": 1, "episode": 1}
     texts = {"key": "k", "rule": "", "title": "", "class": "", "location": "", "team": "", "runbook": "", "origin": ""}
     at = datetime(2026, 3, 2, tzinfo=UTC)
-    instants = {"opened_at": at, "began_at": at, "last_signal_at": at}
+    instants = {"opened_at": at, "began_at": at, "last_signal_at": at, "told_at": at}
     row = insert(metadata.tables["incidents"]).values(values | texts | instants | {"group": {}})
     with store.write() as connection:
         connection.execute(row.values(id="ended", state="ended"))
