@@ -13,7 +13,7 @@ import pkgutil
 import random
 import secrets
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
@@ -30,6 +30,7 @@ from daemon.collector import Collector
 from daemon.config import load as configuration
 from daemon.config.schema import ActionEntry, Config, SourceEntry
 from daemon.contract import Action, Example, Feed, OnCall, Pushed, Recording, Settings, Source
+from daemon.desk import keeping
 from daemon.desk.staff import Person, Site, Staff, Team
 from daemon.desk.terms import TICKET, Terms
 from daemon.errors import ConfigError, Problem
@@ -42,6 +43,7 @@ from daemon.pipeline.heartbeat import Heartbeat
 from daemon.pipeline.hold import ByPolicy
 from daemon.pipeline.open import Detection
 from daemon.pipeline.receive import Receive
+from daemon.pipeline.refold import Refold
 from daemon.pipeline.reload import Reload
 from daemon.pipeline.send import Send
 from daemon.pipeline.settle import Settle
@@ -275,7 +277,7 @@ class Daemon:
         self.store.hold()
         self.store.migrate()
         with self.store.write() as connection:
-            self._expect_contracts(connection, self.setup.config)
+            self.setup = self._kept(connection, self.setup)
             if self.store.sqlite:  # nobody else can hold a lease: whoever did is dead
                 polls.release(connection)
                 deliveries.release(connection, self.store.now())
@@ -293,13 +295,16 @@ class Daemon:
     def close(self) -> None:
         self.store.close()
 
-    def _expect_contracts(self, connection: Connection, config: Config) -> None:
-        missing = config.policy.missing(tickets.contracts_kept(connection))
+    def _kept(self, connection: Connection, setup: Setup) -> Setup:
+        """The set as tickets go by it: each keeps what it was promised, and calendars change from now on."""
+        policy = keeping.take(connection, setup.terms.policy, self.store.now())
+        missing = policy.missing(tickets.contracts_kept(connection))
         if missing:
             raise ConfigError(
-                Problem(str(config.path), 0, f"tickets run by contract {version}, which is gone.", "Put it back.")
+                Problem(str(setup.config.path), 0, f"tickets run by contract {version}, which is gone.", "Put it back.")
                 for version in missing
             )
+        return replace(setup, terms=replace(setup.terms, policy=policy))
 
     def steps(self) -> list[Step]:
         """Every step of the pipeline, in the order of the flow."""
@@ -307,6 +312,7 @@ class Daemon:
             *(self._collect(name, source) for name, source in self._sources.items()),
             Settle(self.store, self._engine, self._detection),
             Clocks(self.store, self._terms, self.metrics),
+            Refold(self.store, self._terms),
             *(self._send(role, action, n) for role, action in self._actions.items() for n in range(SENDERS)),
             *(self._track(role, feed) for role, feed in self._feeds()),
             HandOver(self.store, self._terms),
@@ -320,8 +326,8 @@ class Daemon:
         def take() -> None:
             fresh = read()
             _refuse_what_needs_a_restart(self.setup.config, fresh.config)
-            with self.store.read() as connection:
-                self._expect_contracts(connection, fresh.config)
+            with self.store.write() as connection:
+                fresh = self._kept(connection, fresh)
             self.setup = fresh
 
         return Reload(lambda: digest(self.setup.config), take, self.store, self._terms, self.metrics, self.setup.digest)

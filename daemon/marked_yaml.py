@@ -141,6 +141,20 @@ def plain(value: Any) -> Any:
     return str(value) if isinstance(value, str) else value
 
 
+def dump(value: Any) -> str:
+    """YAML that `parse` reads back the same; two values that are equal give one text."""
+    return yaml.safe_dump(_unmarked(value), sort_keys=True, allow_unicode=True, width=1_000_000)
+
+
+def _unmarked(value: Any) -> Any:
+    """The same value without marks, its keys as they are."""
+    if isinstance(value, dict):
+        return {_unmarked(key): _unmarked(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_unmarked(item) for item in value]
+    return str(value) if isinstance(value, str) else value
+
+
 def nearest(word: object, known: Iterable[object]) -> str:
     """`Did you mean 'group_by'?`, or nothing if no known word is near."""
     close = difflib.get_close_matches(str(word), sorted(map(str, known)), n=1, cutoff=0.6)

@@ -12,6 +12,8 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -23,8 +25,9 @@ from daemon import app
 from daemon.cli.show import plain, show
 from daemon.cli.where import config_file
 from daemon.clock import SystemClock
-from daemon.desk import orders
+from daemon.desk import keeping, orders
 from daemon.desk.desk import Refused
+from daemon.desk.terms import Terms
 from daemon.errors import ConfigError, Problem
 from daemon.model import Incident, Json, Ticket
 from daemon.portal.client import NotRunning, Rejected, call
@@ -94,7 +97,7 @@ def _directly(setup: app.Setup, noun: str, verb: str, subject: str, said: str) -
         store.migrate()
         now = store.now()
         with store.write() as connection:
-            desk = order.desk(connection, setup.terms, now)
+            desk = order.desk(connection, kept_terms(setup, connection, now), now)
             if isinstance(order, orders.OnIncident):
                 return order.carry_out(desk, subject)
             if isinstance(order, orders.OnTicket):
@@ -110,6 +113,11 @@ def _order(noun: str, verb: str, subject: str, said: str) -> orders.Order:
         return (table[verb] if subject else orders.Open).model_validate_json(said)
     except ValidationError as error:
         raise Refused(orders.complaint(error)) from None
+
+
+def kept_terms(setup: app.Setup, connection: Connection, now: datetime) -> Terms:
+    """As tickets go by them: each keeps what it was promised."""
+    return replace(setup.terms, policy=keeping.as_kept(connection, setup.terms.policy, now))
 
 
 def setup_of(options: argparse.Namespace) -> app.Setup:

@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from daemon.cli.desk import setup_of, store_of
+from daemon.cli.desk import kept_terms, setup_of, store_of
 from daemon.errors import ConfigError, Problem
 from daemon.report.rca import gather
 from daemon.report.rca_page import HINTS, as_html, as_markdown, blocks, unwritten
@@ -19,7 +19,9 @@ def rca(options: argparse.Namespace) -> int:
     path = options.out / f"{name}.md"
     setup = setup_of(options)
     with store_of(setup) as store, store.read() as connection:
-        found = gather(connection, setup.terms.policy, options.ticket, store.now(), internal=options.internal)
+        now = store.now()
+        policy = kept_terms(setup, connection, now).policy
+        found = gather(connection, policy, options.ticket, now, internal=options.internal)
     if found is None:
         print(f"there is no ticket {options.ticket}", file=sys.stderr)
         return 1

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from daemon.cli.desk import setup_of, store_of
+from daemon.cli.desk import kept_terms, setup_of, store_of
 from daemon.errors import ConfigError, Problem
 from daemon.marked_yaml import nearest
 from daemon.report.month import Report, make, timezone_of
@@ -34,9 +34,9 @@ _SUFFIXES = {".md": "markdown", ".html": "html", ".htm": "html", ".csv": "csv", 
 def report(options: argparse.Namespace) -> int:
     """0 if it was made, whatever it says. Raises ConfigError if what was asked for makes no sense."""
     setup = setup_of(options)
-    policy = setup.terms.policy
     with store_of(setup) as store, store.read() as connection:
         now = store.now()
+        policy = kept_terms(setup, connection, now).policy
         month = _asked(connection, policy, options, now)
         made = make(connection, policy, month, None if options.client == ALL else options.client, now)
     form = options.format or (_SUFFIXES.get(options.out.suffix.lower(), "markdown") if options.out else "markdown")

@@ -101,8 +101,23 @@ def _end_of_gap(low: int, high: int, wall: datetime, tz: ZoneInfo) -> int:
     return high
 
 
+class Site(Protocol):
+    """Hours of one place: a date of its own wall has a business day or not."""
+
+    def opened_on(self, day: date) -> list[Interval]:
+        """What opens on one local date, its tail after midnight included."""
+        ...
+
+    def zone_at(self, at: int) -> ZoneInfo: ...
+
+
 class Hours(Protocol):
     """What a calendar is made from."""
+
+    @property
+    def site(self) -> Site | None:
+        """The one place behind it; None for a union, and for what is always open."""
+        ...
 
     def intervals(self, first: date, last: date) -> Iterable[Interval]:
         """All that opens on the local dates `first` to `last`, in any order, perhaps overlapping."""
@@ -115,6 +130,10 @@ class Hours(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Always:
+    @property
+    def site(self) -> None:
+        return None
+
     def intervals(self, first: date, last: date) -> Iterable[Interval]:
         yield wall_instant(first, 0, zone("UTC")), wall_instant(last + _DAY, 0, zone("UTC"))
 
@@ -135,12 +154,18 @@ class Weekly:
     have opened on that date does not."""
     overrides: Mapping[date, tuple[Window, ...]] = field(default_factory=dict)
 
+    @property
+    def site(self) -> Site:
+        return self
+
+    def zone_at(self, at: int) -> ZoneInfo:
+        return self.tz
+
     def intervals(self, first: date, last: date) -> Iterable[Interval]:
         for offset in range((last - first).days + 1):
             yield from self.opened_on(first + offset * _DAY)
 
     def opened_on(self, day: date) -> list[Interval]:
-        """What opens on one local date, its tail after midnight included."""
         if day in self.overrides:
             return self._place(day, self.overrides[day])
         if day in self.holidays and self.holiday_scope == "opening_day":
@@ -174,6 +199,10 @@ class Union:
     """Open when any member is; where they overlap counts once."""
 
     members: tuple[Hours, ...]
+
+    @property
+    def site(self) -> None:
+        return None
 
     def intervals(self, first: date, last: date) -> Iterable[Interval]:
         for member in self.members:
@@ -244,9 +273,9 @@ class Calendar:
         return hashlib.sha256(json.dumps(self.hours.content(), sort_keys=True).encode()).hexdigest()
 
     @property
-    def site(self) -> Weekly | None:
-        """The one local week behind it; None for a union, and for one that is always open."""
-        return self.hours if isinstance(self.hours, Weekly) else None
+    def site(self) -> Site | None:
+        """The one place behind it; None for a union, and for one that is always open."""
+        return self.hours.site
 
     def open_time(self, a: datetime, b: datetime) -> int:
         """Open seconds of [a, b); 0 if b is not after a."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -39,6 +39,8 @@ class Policy:
     calendars: Mapping[str, Calendar]
     mentions: tuple[Mention, ...] = ()
     """Names in escalations, for the configuration to hold against its people and actions."""
+    kept: Mapping[str, Contract] = field(default_factory=dict)
+    """Versions that are not written any more, or not so; tickets keep them."""
 
     def contract_for(self, client: str, at: datetime) -> Contract:
         """The version in force at `at`; before the first one, the first one. KeyError for a client that is not ours."""
@@ -62,7 +64,9 @@ class Policy:
         ]
 
     def pinned(self, version: str) -> Contract:
-        """The version that a ticket keeps. LookupError if it is no longer written down (see `missing`)."""
+        """The version that a ticket keeps. LookupError if it is nowhere written down (see `missing`)."""
+        if version in self.kept:
+            return self.kept[version]
         for contract in self.contracts.get(version.partition("@")[0], ()):
             if contract.version == version:
                 return contract
@@ -73,8 +77,26 @@ class Policy:
 
     def missing(self, versions: Iterable[str]) -> list[str]:
         """Those of the versions that tickets keep which this policy no longer has: it cannot be taken."""
-        kept = {contract.version for versions in self.contracts.values() for contract in versions}
-        return sorted(set(versions) - kept - {built_in_version(name) for name in BUILT_IN_CLIENTS})
+        versions = set(versions) - self.kept.keys()
+        kept = {contract.version for contracts in self.contracts.values() for contract in contracts}
+        return sorted(versions - kept - {built_in_version(name) for name in BUILT_IN_CLIENTS})
+
+    def with_calendars(self, calendars: Mapping[str, Calendar]) -> Policy:
+        """The same promises, counted by these calendars wherever the name is the same."""
+        contracts = {
+            name: tuple(_counting_by(contract, calendars) for contract in versions)
+            for name, versions in self.contracts.items()
+        }
+        return replace(self, contracts=contracts, calendars={**self.calendars, **calendars})
+
+
+def _counting_by(contract: Contract, calendars: Mapping[str, Calendar]) -> Contract:
+    def own(promise: Promise | None) -> Promise | None:
+        calendar = None if promise is None else calendars.get(promise.calendar.name)
+        return promise if promise is None or calendar is None else replace(promise, calendar=calendar)
+
+    goals = {goal: {severity: own(row) for severity, row in rows.items()} for goal, rows in contract.goals.items()}
+    return replace(contract, goals=goals)
 
 
 def parse(
@@ -87,7 +109,7 @@ def parse(
     reader = Reader()
     train = None if release_train is None else read_train(reader, release_train, release_train.mark)
     found = read_calendars(reader, calendars)
-    setting = Setting(reader, found, train)
+    setting = Setting(reader, found, train, train_table=release_train)
     versions = read_contracts(setting, contracts)
     usable = {name: calendar for name, calendar in found.items() if calendar is not None}
     always = Calendar(ALWAYS, Always())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -58,7 +59,8 @@ class Contract:
 
     name: str
     version: str
-    """`gold@2026-07-01T00:00:00Z`; `gold@first` where the operator gave no instant."""
+    """`gold@2026-07-01T00:00:00Z`; `gold@first` where the operator gave no instant. What was rewritten in place while
+    it was in force adds the number of its text: `gold@first~2`."""
     since: datetime | None
     """In force from here on; None is from ever."""
     goals: Mapping[Goal, Mapping[Severity, Promise | None]]
@@ -73,6 +75,13 @@ class Contract:
     on_recovery: Literal["resolve", "keep"] = "keep"
     acknowledgement_counts: bool = False
     """Whether taking the page is a first response."""
+    text: str = ""
+    """All that it was read from, calendars left out, as YAML; nothing for one that is built in."""
+
+    @property
+    def hash(self) -> str:
+        """Of the text."""
+        return hashlib.sha256(self.text.encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

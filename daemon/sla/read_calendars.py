@@ -3,22 +3,27 @@
 24x7: {always: true}                                              (there without being written)
 lon:  {tz: Europe/London, weekly: {mon-fri: ["09:00-17:00"]}, holidays: [2026-12-25]}
 fts:  {union: [hyd, lon]}
+hyd:                                                              (versions: a change is told before it comes)
+  - {tz: Asia/Kolkata, weekly: {mon-fri: ["09:00-18:00"]}}
+  - {effective_from: 2026-07-01T00:00:00Z, tz: Asia/Kolkata, weekly: {mon-fri: ["10:00-19:00"]}}
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
-from daemon.marked_yaml import Mark, MarkedMap
+from daemon.marked_yaml import Mark, MarkedList, MarkedMap
 from daemon.sla import reader as read
 from daemon.sla.calendar import Always, Calendar, HolidayScope, Hours, Union, Weekly, Window, zone
 from daemon.sla.reader import Reader, Wrong
+from daemon.sla.versions import one_after_another
 
 ALWAYS = "24x7"
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _SITE = ("tz", "weekly", "holidays", "holiday_scope", "overrides")
+_EVER = datetime(1, 1, 1, tzinfo=UTC)
 _DAY = 24 * 60
 _WEEK = 7 * _DAY
 
@@ -31,6 +36,9 @@ def read_calendars(reader: Reader, value: MarkedMap | None) -> dict[str, Calenda
     unions: dict[str, MarkedMap] = {}
     for key, body in (value or {}).items():
         name, mark = str(key), value.value_mark(key) if value else Mark("", 0, 0)
+        if isinstance(body, MarkedList):
+            found[name] = _versions(reader, name, body, mark)
+            continue
         table = reader.map(body, mark, f"calendar '{name}'")
         if table is not None and "union" in table:
             reader.table(table, mark, f"calendar '{name}'", ["union"])
@@ -49,12 +57,39 @@ def _keep_always(reader: Reader, value: MarkedMap | None) -> None:
         reader.report(value.key_mark(ALWAYS), f"calendar '{ALWAYS}' is always open.", "Give another one another name.")
 
 
-def _hours(reader: Reader, name: str, table: MarkedMap) -> Hours | None:
+def _versions(reader: Reader, name: str, body: MarkedList, mark: Mark) -> Hours | None:
+    """The first may go without `effective_from`; it is in force before the second, whatever it says."""
+    what = f"calendar '{name}'"
+    if not body:
+        reader.report(mark, f"{what} has no version.")
+    found: list[tuple[datetime, Hours | None]] = []
+    for index, item in enumerate(body):
+        place = body.item_mark(index)
+        table = reader.map(item, place, what)
+        if table is None:
+            return None
+        if "union" in table:
+            hint = "Give versions to the calendars in it: it follows them."
+            reader.report(table.key_mark("union"), f"{what}: a version cannot be a union.", hint)
+            return None
+        if index and "effective_from" not in table:
+            reader.report(table.mark, f"{what}: each version after the first needs 'effective_from'.")
+        since = reader.get(table, "effective_from", read.moment, _EVER)
+        if found and since <= found[-1][0] and "effective_from" in table:
+            hint = "Oldest first, each with an instant of its own."
+            reader.report(table.value_mark("effective_from"), f"{what}: its versions are not in order.", hint)
+        found.append((since, _hours(reader, name, table, "effective_from")))
+    usable = [(since, hours) for since, hours in found if hours is not None]
+    return one_after_another(usable[0][1], usable[1:]) if usable and len(usable) == len(body) else None
+
+
+def _hours(reader: Reader, name: str, table: MarkedMap, *also: str) -> Hours | None:
+    """`also`: what else its table may hold."""
     what = f"calendar '{name}'"
     if "always" in table:
-        reader.table(table, table.mark, what, ["always"])
+        reader.table(table, table.mark, what, ["always", *also])
         return Always() if reader.need(table, "always", _true, what) else None
-    return _site(reader, what, table)
+    return _site(reader, what, table, *also)
 
 
 def _true(value: Any) -> bool:
@@ -63,8 +98,8 @@ def _true(value: Any) -> bool:
     return True
 
 
-def _site(reader: Reader, what: str, table: MarkedMap) -> Weekly | None:
-    reader.table(table, table.mark, what, _SITE)
+def _site(reader: Reader, what: str, table: MarkedMap, *also: str) -> Weekly | None:
+    reader.table(table, table.mark, what, [*_SITE, *also])
     tz = reader.need(table, "tz", read.zone_name, what)
     weekly = _weekly(reader, what, table)
     scope: HolidayScope = reader.get(table, "holiday_scope", read.choice("date", "opening_day"), "date")

@@ -14,7 +14,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from daemon.marked_yaml import Mark, MarkedList, MarkedMap
+from daemon.errors import ConfigError
+from daemon.marked_yaml import Mark, MarkedList, MarkedMap, dump, parse, plain
 from daemon.model import GOALS, INTERNAL, Goal, Severity
 from daemon.sla import reader as read
 from daemon.sla.calendar import Calendar, zone
@@ -55,6 +56,8 @@ class Setting:
     calendars: Mapping[str, Calendar | None]
     train: ReleaseTrain | None
     mentions: list[Mention] = field(default_factory=list)
+    train_table: MarkedMap | None = None
+    """What the train was read from."""
 
 
 def read_contracts(setting: Setting, value: MarkedMap | None) -> dict[str, tuple[Contract, ...]]:
@@ -105,8 +108,27 @@ def _contract(setting: Setting, name: str, body: Any, mark: Mark) -> Contract | 
             table, "on_recovery", read.choice("resolve", "keep"), "resolve" if name == INTERNAL else "keep"
         ),
         acknowledgement_counts=reader.get(table, "acknowledgement_counts", read.flag, name == INTERNAL),
+        text=_text(setting, table),
     )
     return _with_changes(reader, what, table, contract)
+
+
+def _text(setting: Setting, table: MarkedMap) -> str:
+    aboard = {} if setting.train_table is None else {"release_train": setting.train_table}
+    return dump({"contract": table} | (aboard if "release_train" in str(plain(table.get("goals"))) else {}))
+
+
+def read_kept(text: str, version: str, calendars: Mapping[str, Calendar]) -> Contract:
+    """The contract of that `text`, counting by today's calendars. Raises ConfigError if it cannot be used any more."""
+    reader = Reader()
+    parts = parse(text, f"contract {version} as it was kept")
+    table = parts.get("release_train")
+    train = None if table is None else read_train(reader, table, table.mark)
+    setting = Setting(reader, calendars, train, train_table=table)
+    contract = _contract(setting, version.partition("@")[0], parts["contract"], parts["contract"].mark)
+    if contract is None or reader.problems:
+        raise ConfigError(reader.problems)
+    return replace(contract, version=version)
 
 
 def version_name(name: str, since: datetime | None) -> str:

@@ -29,14 +29,15 @@ class BusinessDays:
         site = calendar.site
         if site is None:
             raise ValueError(f"calendar {calendar.name} is not one site's: it has no business days")
-        first = calendar.opening_after(instant(start)).astimezone(site.tz)
+        tz = site.zone_at(start)
+        first = calendar.opening_after(instant(start)).astimezone(tz)
         day = first.date()
         for _ in range(self.days):
             day = _next_open_date(calendar, day)
         if self.by == "close":
             return max(start, max(b for _, b in site.opened_on(day)) if site.opened_on(day) else start)
         minute = first.hour * 60 + first.minute if self.by == "same_time" else self.by
-        return max(start, wall_instant(day, minute, site.tz))
+        return max(start, wall_instant(day, minute, tz))
 
 
 def _next_open_date(calendar: Calendar, day: date) -> date:

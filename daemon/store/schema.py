@@ -355,6 +355,28 @@ warnings = Table(
     Column("recorded_at", Instant, nullable=False),
 )
 
+policies = Table(
+    "policies",
+    metadata,
+    Column("what", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("hash", Text, nullable=False),
+    Column("content", Text, nullable=False),
+    Column("since", Instant, nullable=False),
+)
+"""Every text that a contract had, every state of a calendar, every release of the zones, since each was first seen."""
+
+refolds = Table(
+    "refolds",
+    metadata,
+    Column("only", Integer, primary_key=True),
+    Column("why", Text, nullable=False),
+    Column("after", BigInteger, nullable=False),
+    Column("done", Integer, nullable=False),
+)
+"""At most one row: open clocks are being looked at anew, and up to which ticket that is done."""
+
 deliveries = Table(
     "deliveries",
     metadata,

@@ -207,6 +207,13 @@ def due(connection: Connection, now: datetime, limit: int = 200) -> list[Ticket]
     return [rows.ticket(row) for row in connection.execute(found)]
 
 
+def running(connection: Connection, after: int, limit: int) -> list[Ticket]:
+    """Those past number `after` with a clock that runs or is paused, by number."""
+    live = select(clocks.c.ticket).where(clocks.c.state.in_((ClockState.RUNNING.value, ClockState.PAUSED.value)))
+    found = select(tickets).where(tickets.c.id > after, tickets.c.id.in_(live)).order_by(tickets.c.id).limit(limit)
+    return [rows.ticket(row) for row in connection.execute(found)]
+
+
 def next_due(connection: Connection) -> datetime | None:
     earliest: datetime | None = connection.execute(select(func.min(clocks.c.next_at))).scalar_one()
     return earliest

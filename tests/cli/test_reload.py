@@ -163,15 +163,16 @@ def test_a_running_daemon_takes_good_edits_and_refuses_bad_ones(folder: Path) ->
         assert 0 == process.wait(60)
 
 
-def test_a_contract_that_tickets_run_by_cannot_go(desk: Desk) -> None:
-    """Their clocks would have no promise to follow."""
+def test_a_contract_that_is_gone_is_kept_for_its_tickets(desk: Desk) -> None:
+    """Their clocks follow what was promised, whatever is written now."""
     desk.write("config.yaml", CONFIG + CLIENT)
     desk.write("rules/down.yaml", RULE + "clients: all\n")
     desk.step()
     down(desk.daemon, "shop")
+    desk.write("rules/down.yaml", RULE)
     desk.write("config.yaml", CONFIG)
     desk.step()
-    (refused,) = desk.refused()
+    policy = desk.daemon.setup.terms.policy
 
-    assert ["acme"] == [name for name in desk.daemon.setup.config.policy.clients if name == "acme"]
-    assert "tickets run by contract gold@" in refused.title
+    assert ([], False) == (desk.refused(), "acme" in policy.clients)
+    assert 900 == policy.pinned("gold@first").goals["response"][1].target  # type: ignore[union-attr]

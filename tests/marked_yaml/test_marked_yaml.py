@@ -10,7 +10,20 @@ from typing import Any
 import pytest
 
 from daemon.errors import ConfigError
-from daemon.marked_yaml import DEEPEST, LARGEST, Mark, MarkedStr, load, mark_of, named, nearest, one_of, parse, plain
+from daemon.marked_yaml import (
+    DEEPEST,
+    LARGEST,
+    Mark,
+    MarkedStr,
+    dump,
+    load,
+    mark_of,
+    named,
+    nearest,
+    one_of,
+    parse,
+    plain,
+)
 
 
 def refusal(text: str) -> str:
@@ -205,3 +218,11 @@ def test_a_copy_of_a_marked_text_is_the_same_and_marked() -> None:
 
     again = copy.deepcopy(text)
     assert ("sentry", text.mark) == (again, again.mark)
+
+
+def test_what_is_dumped_is_read_back_the_same() -> None:
+    """Numbers stay keys, and what looks like a time or a number but was text stays text."""
+    value = parse("b: {1: '16:00', 2: null}\na: [yes, '1', 2026-01-01, 1.5, true]\n", "a.yaml")
+
+    assert value == parse(dump(value), "b.yaml")
+    assert dump(value) == dump(parse("a: [yes, '1', 2026-01-01, 1.5, true]\nb: {2: null, 1: '16:00'}\n", "c.yaml"))

@@ -23,7 +23,7 @@ from daemon.clock import SystemClock
 from daemon.config.schema import Config
 from daemon.errors import ConfigError, Problem
 from daemon.model import Json
-from daemon.sla.calendar import Calendar, zone
+from daemon.sla.calendar import Calendar, seconds, zone
 from daemon.sla.coverage import Shift, Uncovered, gaps, handovers, shifts, uncovered
 from daemon.sla.duty import on_duty
 from daemon.sla.reader import Wrong
@@ -56,7 +56,7 @@ class Week:
     def tz(self, site: str | None) -> ZoneInfo:
         """The site's own; UTC for one that has none."""
         hours = self.sites[site].site if site else None
-        return hours.tz if hours else zone("UTC")
+        return hours.zone_at(seconds(self.start)) if hours else zone("UTC")
 
     def then(self, gap: Shift) -> tuple[str | None, datetime | None]:
         """Which site ends a gap, and when: perhaps only in a later week."""

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 
 from rich.text import Text
 
-from daemon.cli.desk import setup_of, store_of
+from daemon.cli.desk import kept_terms, setup_of, store_of
 from daemon.cli.show import console, plain, show
 from daemon.cli.sla import said, svg
 from daemon.cli.sla.files import written
@@ -79,7 +79,7 @@ def explain(options: argparse.Namespace) -> int:
             print(f"there is no ticket {options.ticket}", file=sys.stderr)
             return 1
         log = tickets.log(connection, ticket.id)
-    contract = setup.config.policy.pinned(ticket.contract)
+        contract = kept_terms(setup, connection, now).policy.pinned(ticket.contract)
     found = [_told(cycle, log, now) for cycle in cycles(contract, log, now)]
     if options.picture:
         written(options.picture, picture(ticket, found))

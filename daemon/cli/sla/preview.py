@@ -10,7 +10,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from daemon import app
-from daemon.cli.desk import setup_of, store_of
+from daemon.cli.desk import kept_terms, setup_of, store_of
 from daemon.cli.show import console, plain, show
 from daemon.cli.sla import said
 from daemon.model import Clock, Goal, Ticket
@@ -36,8 +36,8 @@ def preview(options: argparse.Namespace) -> int:
     setup = setup_of(options)
     options.config = options.new
     fresh: app.Setup = setup_of(options)
-    old, new = setup.config.policy, fresh.config.policy
     with store_of(setup) as store, store.read() as connection:
+        old, new = (kept_terms(one, connection, store.now()).policy for one in (setup, fresh))
         gone = new.missing(tickets.contracts_kept(connection))
         moved = _moved(connection, store.now(), old, new, set(gone))
     if options.json:

@@ -6,7 +6,7 @@ from alembic import op
 from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Integer, Text, text
 
 revision = "0006"
-down_revision = "0004"
+down_revision = "0005"
 
 Instant = BigInteger  # whole microseconds since 1970, UTC
 Row = BigInteger().with_variant(Integer, "sqlite")
