@@ -125,7 +125,7 @@ def next_episode(
     """The same trouble is back: it is told anew, under a new key."""
     again = replace(
         incident, state=IncidentState.OPEN, episode=number, opened_at=now, title=opening.title,
-        severity=min(opening.severity, *(proof.severity for proof in last.fired if proof.signal)),
+        severity=min([opening.severity, *(proof.severity for proof in last.fired if proof.signal)]),
         began_at=min(opening.began_at, last.began_at), last_signal_at=max(opening.at, last.fired[-1].at),
         page=incident.page + 1, cleared_at=None, ended_at=None, held=opening.held,
     )  # fmt: skip
