@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+from typing import TypeAlias
 
 from rich.text import Text
 
@@ -14,8 +15,15 @@ from daemon.errors import ConfigError, Problem
 from daemon.model import Incident
 from daemon.report.reasons import reason
 from daemon.rules.explain import explained
-from daemon.store import incidents, windows
+from daemon.store import episodes, incidents, windows
+from daemon.store.episodes import Kept
 from daemon.store.windows import Judgement
+
+Part: TypeAlias = tuple[Kept, list[tuple[str, str]]]
+"""An episode, and source and id of each signal that is evidence of it."""
+
+_INSTANT = "%Y-%m-%d %H:%M:%S"
+_MOST_SHOWN = 5
 
 
 def explain(options: argparse.Namespace) -> int:
@@ -25,19 +33,40 @@ def explain(options: argparse.Namespace) -> int:
         if incident is None:
             raise ConfigError([Problem(options.incident, 0, "there is no such incident.", "See: incident list.")])
         judged = windows.judged(connection, incident.key)
-        ids = windows.signal_ids(connection, [one.signal for one in judged if one.signal])
+        lived, rests_on = episodes.of(connection, incident.id), incidents.proofs(connection, incident.id, 1)
+        rows = {one.signal for one in judged if one.signal}.union(proof.signal for proof in rests_on)
+        ids = windows.signal_ids(connection, list(rows))
+    parts = [(each, [ids[proof.signal] for proof, of in rests_on.items() if of == each.episode]) for each in lived]
     if options.json:
-        print(json.dumps(_document(incident, judged, ids), indent=2, ensure_ascii=False))
+        print(json.dumps(_document(incident, parts, judged, ids), indent=2, ensure_ascii=False))
     else:
-        _tell(incident, judged, ids)
+        _tell(incident, parts, judged, ids)
     return 0
 
 
-def _document(incident: Incident, judged: list[Judgement], ids: dict[int, tuple[str, str]]) -> dict[str, object]:
+def _row(episode: Kept, evidence: list[tuple[str, str]]) -> tuple[str, ...]:
+    shown = [" ".join(each) for each in evidence[:_MOST_SHOWN]]
+    more = [f"and {len(evidence) - _MOST_SHOWN} more"] if len(evidence) > _MOST_SHOWN else []
+    over = f"{episode.over_at:{_INSTANT}}" if episode.over_at else "it goes on"
+    return str(episode.episode), f"{episode.began_at:{_INSTANT}}", over, ", ".join([*shown, *more]) or "no signal"
+
+
+def _document(
+    incident: Incident, parts: list[Part], judged: list[Judgement], ids: dict[int, tuple[str, str]]
+) -> dict[str, object]:
     return {
         "incident": incident.id,
         "key": incident.key,
         "held": incident.held,
+        "episodes": [
+            {
+                "episode": each.episode,
+                "began_at": each.began_at.isoformat(),
+                "over_at": each.over_at and each.over_at.isoformat(),
+                "evidence": [{"source": source, "signal": id} for source, id in evidence],
+            }
+            for each, evidence in parts
+        ],
         "decisions": [
             {
                 "at": one.recorded_at.isoformat(),
@@ -54,14 +83,16 @@ def _document(incident: Incident, judged: list[Judgement], ids: dict[int, tuple[
     }
 
 
-def _tell(incident: Incident, judged: list[Judgement], ids: dict[int, tuple[str, str]]) -> None:
+def _tell(incident: Incident, parts: list[Part], judged: list[Judgement], ids: dict[int, tuple[str, str]]) -> None:
     screen = console()
     screen.print(Text.assemble((f"{incident.id}  ", "bold"), plain(incident.title)))
     if incident.held:
         screen.print(plain(f"Nothing of it is set going: {incident.held['why']}"))
+    show(("episode", "began (UTC)", "over", "evidence"), [_row(*part) for part in parts])
+    screen.print()
     rows = [
         (
-            f"{one.recorded_at:%Y-%m-%d %H:%M:%S}",
+            f"{one.recorded_at:{_INSTANT}}",
             one.rule,
             " ".join(ids[one.signal]) if one.signal in ids else "a silence",
             reason(one),

@@ -56,6 +56,8 @@ def write(
     """
     since = min([proof.at for proof in said] + ([row.clear_at] if row.clear_at else []))
     kept = episodes.reaching(connection, incident.id, since)
+    if not kept and not any(proof.fired for proof in said):
+        return None
     first = kept[0].episode if kept else incident.episode + 1
     standing = incidents.proofs(connection, incident.id, first)
     recoveries = [proof for proof in records.recoveries(incident.key) if proof.at >= since]

@@ -66,6 +66,8 @@ def divide(
                 unsure.append(quiet_at)
         if on:
             on.append(proof)
+        elif proof.recovered and found and found[-1].over_at == proof.at:
+            found[-1] = Episode((*found[-1].proofs, proof), proof.at)  # of one instant, none is the first to say so
         elif not proof.recovered:
             before.append(proof)
             if proof.fired:

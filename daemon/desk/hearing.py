@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from daemon.desk import division
 from daemon.desk import opening as life
@@ -163,7 +163,7 @@ def _weave(
     elif here and incident.state is IncidentState.OPEN:
         incident, outcome = life.join(connection, incident, here), "joined"
         life.set_going(connection, terms, incident, here, now)
-    return _Woven(_keep_up(connection, terms, incident, row, found, why, now), outcome, found.placed)
+    return _Woven(_keep_up(connection, terms, incident, found, why, now), outcome, found.placed)
 
 
 def _retold(incident: Incident, last: Episode, records: Records) -> list[Opening]:
@@ -171,13 +171,13 @@ def _retold(incident: Incident, last: Episode, records: Records) -> list[Opening
 
 
 def _keep_up(
-    connection: Connection, terms: Terms, incident: Incident, row: Row[Any], found: Division, why: str, now: datetime
+    connection: Connection, terms: Terms, incident: Incident, found: Division, why: str, now: datetime
 ) -> Incident:
     """The incident has the times of its last episode, and is over if that is."""
     last = found.episodes[-1]
     same = found.number == incident.episode
     began_at = min(incident.began_at, last.began_at) if same else last.began_at
-    signal_at = max(incident.last_signal_at, *(proof.at for proof in last.proofs if not proof.recovered))
+    signal_at = max([incident.last_signal_at, *(proof.at for proof in last.proofs if not proof.recovered)])
     incident = replace(incident, episode=found.number, began_at=began_at, last_signal_at=signal_at)
     incidents.change(
         connection, incident.id, episode=found.number, began_at=began_at, last_signal_at=signal_at,

@@ -125,7 +125,7 @@ def next_episode(
     """The same trouble is back: it is told anew, under a new key."""
     again = replace(
         incident, state=IncidentState.OPEN, episode=number, opened_at=now, title=opening.title,
-        severity=min(opening.severity, *(proof.severity for proof in last.fired if proof.signal)),
+        severity=min([opening.severity, *(proof.severity for proof in last.fired if proof.signal)]),
         began_at=min(opening.began_at, last.began_at), last_signal_at=max(opening.at, last.fired[-1].at),
         page=incident.page + 1, cleared_at=None, ended_at=None, held=opening.held,
     )  # fmt: skip
@@ -150,7 +150,10 @@ def _tickets(connection: Connection, terms: Terms, incident: Incident, opening: 
     latest: dict[str, Ticket] = {ticket.client: ticket for ticket in tickets.of_incident(connection, incident.id)}
     for client in _promised(terms, opening.clients):
         ticket = latest.pop(client, None)
-        if ticket is None or ticket.state in (TicketState.CLOSED, TicketState.CANCELLED):
+        over = ticket is not None and ticket.state in (TicketState.CLOSED, TicketState.CANCELLED)
+        if over and tickets.is_of_episode(connection, incident.id, client, incident.episode):
+            continue  # a person ended it, and this is the trouble that they ended it for
+        if ticket is None or over:
             open_ticket(connection, terms, incident, client, f"rule:{opening.rule}", now)
         else:
             _bring_up(connection, terms, incident, ticket, opening.rule, now)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, delete, insert, or_, select, true, update
 
 from daemon.store.schema import episodes
 
@@ -26,9 +26,17 @@ class Kept:
 
 def reaching(connection: Connection, incident: str, since: datetime) -> list[Kept]:
     """Those that were not over before `since`, in order."""
-    reach = or_(episodes.c.over_at.is_(None), episodes.c.over_at >= since)
+    return _kept(connection, incident, or_(episodes.c.over_at.is_(None), episodes.c.over_at >= since))
+
+
+def of(connection: Connection, incident: str) -> list[Kept]:
+    """All of them, in order."""
+    return _kept(connection, incident, true())
+
+
+def _kept(connection: Connection, incident: str, which: ColumnElement[bool]) -> list[Kept]:
     rows = connection.execute(
-        select(episodes).where(episodes.c.incident == incident, reach).order_by(episodes.c.episode)
+        select(episodes).where(episodes.c.incident == incident, which).order_by(episodes.c.episode)
     )
     return [Kept(row.episode, row.began_at, row.over_at, row.said_at, row.over_by_word) for row in rows]
 

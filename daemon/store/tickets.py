@@ -90,6 +90,12 @@ def of_incident(connection: Connection, incident: str) -> list[Ticket]:
     return [rows.ticket(row) for row in found]
 
 
+def is_of_episode(connection: Connection, incident: str, client: str, episode: int) -> bool:
+    """Whether this client has a ticket for this very episode."""
+    these = (tickets.c.incident == incident, tickets.c.client == client, tickets.c.episode == episode)
+    return connection.execute(select(tickets.c.id).where(*these)).first() is not None
+
+
 def open_of_incident(connection: Connection, incident: str) -> list[Ticket]:
     return [ticket for ticket in of_incident(connection, incident) if ticket.state not in FINISHED]
 

@@ -25,8 +25,14 @@ def test_an_incident_is_explained_with_what_its_rule_saw(
     assert "✓ status: down  saw down" in said
 
     assert 0 == main(["explain", incident["id"], "--json"])
-    (decision,) = json.loads(capsys.readouterr().out)["decisions"]
+    told = json.loads(capsys.readouterr().out)
+    (decision,) = told["decisions"]
     assert ("down", "hook", "shop-1", "opened") == tuple(decision[k] for k in ("rule", "source", "signal", "outcome"))
+    (episode,) = told["episodes"]
+    assert (1, None, [{"source": "hook", "signal": "shop-1"}]) == tuple(
+        episode[k] for k in ("episode", "over_at", "evidence")
+    )
+    assert "it goes on" in said
 
 
 def test_an_unknown_incident_ends_with_two(daemon: app.Daemon, capsys: pytest.CaptureFixture[str]) -> None:

@@ -309,6 +309,17 @@ def test_a_cancelled_ticket_owes_nothing(office: Office) -> None:
     assert "ticket 1 is cancelled already" == office.refused(commands.resolve, 1, "x")
 
 
+def test_a_cancelled_ticket_stays_so_while_its_incident_goes_on(office: Office) -> None:
+    """Another client's is open, and signals go on: what a person ended is not opened again within the episode."""
+    world = office.world
+    world.rules = [rule(clients="[acme, globex]")]
+    world.hear(signal("a"))
+    office.do(commands.cancel, 1, "false_alarm")
+    world.hear(signal("b", MINUTE))
+
+    assert ["cancelled", "new"] == [ticket.state for ticket in world.tickets()]
+
+
 def test_a_merged_ticket_points_to_the_one_that_goes_on(office: Office) -> None:
     office.open()
     office.open(replace(CARTS, title="The cart is empty!"))

@@ -381,6 +381,22 @@ def test_a_source_that_fails_for_long_is_an_incident_of_ours(world: World) -> No
     assert ("ended", "resolved") == (world.incident.state, world.ticket.state)
 
 
+def test_a_source_that_fails_again_is_the_next_episode(world: World) -> None:
+    """No signal says that it began or was over, and yet each has its times."""
+    for minutes in (0, 20):
+        world.clock.tell(NOON + minutes * MINUTE)
+        world.source.fail(Permanent("auth"))
+        world.collect().step(world.clock.now())
+        world.after(10 * MINUTE)
+        world.source.say()
+        world.collect().step(world.clock.now())
+
+    assert ("ended", 2) == (world.incident.state, world.incident.episode)
+    assert [(NOON + n * MINUTE, NOON + (n + 10) * MINUTE) for n in (0, 20)] == [
+        (row["began_at"], row["over_at"]) for row in world.rows("episodes")
+    ]
+
+
 def test_what_will_not_pass_by_itself_is_told_at_once(world: World) -> None:
     """A revoked token does not get better; one incident, however often it is tried."""
     for _ in range(2):

@@ -33,7 +33,7 @@ happened = some.lists(
     some.tuples(some.integers(0, 20), some.booleans(), some.integers(0, LATENESS)), min_size=1, max_size=8
 )
 told_late = settings(
-    deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
+    deadline=None, max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
 )
 
 
@@ -116,6 +116,8 @@ def test_late_recoveries_part_the_same_episodes(tmp_path: Path, clear: str, wind
 
         @told_late
         @example([(0, False, 0), (2, True, 9), (4, False, 0), (6, True, 1), (8, False, 0)])
+        @example([(0, False, 5), (3, True, 0)])
+        @example([(0, False, 0), (0, True, 1), (0, True, 0)])
         @given(happened)
         def check(happened: list[Happened]) -> None:
             assert lived.play(happened, late=False) == lived.play(happened, late=True)
