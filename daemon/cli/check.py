@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass
-from datetime import timedelta
+from datetime import date, timedelta
 from functools import partial
 from typing import Literal
 
@@ -26,12 +26,16 @@ from daemon.clock import SystemClock
 from daemon.errors import ConfigError, Failure
 from daemon.rules.check import warnings
 from daemon.secret import redact
+from daemon.sla.calendar import Weekly
 from daemon.store.engine import Store
 from daemon.worker import Bounded, Outside
 
 _PATIENCE = timedelta(seconds=25)
 _SKEW = timedelta(seconds=2)
 """How far two clocks may be apart before deadlines are not to be trusted."""
+
+_AHEAD = timedelta(days=365)
+"""How far ahead holidays should be known."""
 
 _UNSYNCHRONISED = 5
 """What adjtimex(2) returns while nothing keeps the clock right: TIME_ERROR."""
@@ -122,6 +126,9 @@ def _questions(daemon: app.Daemon, outside: Outside) -> Iterator[tuple[str, str,
     yield "configuration", str(setup.config.path), lambda: ("well", f"{len(setup.rules.rules)} rules")
     yield "database", store.url.render_as_string(), lambda: _database(store)
     yield "clock", "system", lambda: _clock(store)
+    for name, calendar in setup.config.policy.calendars.items():
+        if isinstance(calendar.hours, Weekly) and calendar.hours.listed_until is not None:
+            yield "calendar", name, partial(holidays, calendar.hours.listed_until, store.now().date())
     for name, one in daemon.probes().items():
         yield "source" if name in setup.sources else "action", name, partial(_answers, outside, one.probe)
 
@@ -148,6 +155,14 @@ def _database(store: Store) -> Answer:
     except SQLAlchemyError as error:
         return "failed", redact(str(error.__cause__ or error))
     return "well", f"answers; its tables are of version {version}"
+
+
+def holidays(listed_until: date, today: date) -> Answer:
+    """Whether a calendar knows the holidays of the year to come: without them promises count on days off."""
+    said = f"its holidays are listed up to the end of {listed_until.year}"
+    if listed_until < today + _AHEAD:
+        return "unsure", f"{said}: add those of {listed_until.year + 1}"
+    return "well", said
 
 
 def _clock(store: Store) -> Answer:

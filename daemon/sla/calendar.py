@@ -161,6 +161,11 @@ class Weekly:
     def zone_at(self, at: int) -> ZoneInfo:
         return self.tz
 
+    @property
+    def listed_until(self) -> date | None:
+        """The end of the last year of which holidays are written down; None where there are none at all."""
+        return date(max(self.holidays).year, 12, 31) if self.holidays else None
+
     def intervals(self, first: date, last: date) -> Iterable[Interval]:
         for offset in range((last - first).days + 1):
             yield from self.opened_on(first + offset * _DAY)

@@ -9,12 +9,15 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 
 import pytest
 
 from daemon.__main__ import main
+from daemon.cli.check import holidays
 from daemon.model import Json
+from daemon.sla.calendar import Weekly, zone
 from lab import Lab
 from tests.cli.conftest import NOW
 
@@ -160,3 +163,19 @@ def test_a_person_reads_the_doctors_table(lab: Lab, capsys: pytest.CaptureFixtur
     table = capsys.readouterr().out
     assert "✗ failed" in table
     assert "✓ well" in table
+
+
+@pytest.mark.parametrize(
+    ("today", "state", "says"),
+    [
+        (date(2026, 11, 25), "well", "its holidays are listed up to the end of 2027"),
+        (date(2027, 1, 1), "unsure", "its holidays are listed up to the end of 2027: add those of 2028"),
+    ],
+)
+def test_the_doctor_asks_for_the_holidays_of_the_year_to_come(today: date, state: str, says: str) -> None:
+    """Without them a promise would count on days off, and nobody would notice until one is missed."""
+    london = Weekly(zone("Europe/London"), {0: ((540, 1020),)}, frozenset({date(2026, 12, 25), date(2027, 1, 1)}))
+    assert london.listed_until is not None
+
+    assert (state, says) == holidays(london.listed_until, today)
+    assert None is Weekly(zone("UTC"), {}).listed_until
