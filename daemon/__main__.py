@@ -184,11 +184,17 @@ def _desk(commands: argparse._SubParsersAction[argparse.ArgumentParser], noun: s
     if noun == "incident":
         listing.add_argument("--shadow", action="store_true", help="what rules in shadow would have opened")
     else:
+        for name, values in (("client", None), ("state", _STATES), ("assignee", None), ("team", None)):
+            listing.add_argument(f"--{name}", choices=values, metavar="NAME", help=f"only of this {name}")
+        listing.add_argument("--severity", type=int, choices=(1, 2, 3, 4), help="only of this severity")
         show = _with_config(_add(verbs, "show", "ticket", "show_ticket", "show a ticket: clocks and log"))
         show.add_argument("ticket", type=int, metavar="TICKET")
         show.add_argument("--json", action="store_true", help="for machines")
     add = partial(_order, verbs)
     import_module("daemon.cli.orders").add_orders(add, noun)
+
+
+_STATES = ("new", "in_progress", "awaiting_client", "awaiting_fix", "resolved", "closed", "cancelled")
 
 
 def _order(

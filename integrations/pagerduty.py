@@ -283,7 +283,7 @@ def _fact(entry: Mapping[str, Json]) -> Fact | None:
         at=at,
         actor=str(agent.get("summary") or agent.get("id") or ""),
         text=str(said) if kind is FactKind.NOTED else "",
-        fields={"incident": incident.get("id"), "url": incident.get("html_url")},
+        fields={"incident": incident.get("id"), "url": incident.get("html_url"), "user": agent.get("id")},
     )
 
 

@@ -43,7 +43,9 @@ _ALIASES = {"class_": "class"}
 def list_tickets(options: argparse.Namespace) -> int:
     setup = setup_of(options)
     with store_of(setup) as store, store.read() as connection:
-        rows = [_ticket(connection, one) for one in tickets.recent(connection)]
+        asked = {name: getattr(options, name) for name in ("client", "state", "assignee", "team", "severity")}
+        found = tickets.recent(connection, **{name: value for name, value in asked.items() if value is not None})
+        rows = [_ticket(connection, one) for one in found]
     _show("Tickets", rows, options)
     return 0
 

@@ -22,11 +22,7 @@ Withdrawal: TypeAlias = Literal["duplicate", "false_alarm", "withdrawn"]
 
 def acknowledge(desk: Desk, number: int) -> Ticket:
     """A person takes the ticket: it is in progress. Whether that answers the client is the contract's to say."""
-    ticket = desk.record(desk.unfinished(number), EventKind.ACKNOWLEDGED, {"via": "desk"})
-    kind, _, name = desk.actor.partition(":")
-    if kind == "person" and name in desk.terms.staff.people and not ticket.assignee:
-        ticket = desk.record(ticket, EventKind.ASSIGNED, {"assignee": name}, "taken")
-    return ticket
+    return _take(desk, desk.unfinished(number), "desk")
 
 
 def reply(desk: Desk, number: int, text: str, *, public: bool = True) -> Ticket:
@@ -136,7 +132,16 @@ def cancel(desk: Desk, number: int, reason: Withdrawal, text: str = "") -> Ticke
 def page_acknowledged(desk: Desk, id: str, via: str) -> None:
     """Somebody took the page. A resolve of the page by hand counts as this too, and resolves no ticket."""
     for ticket in tickets.open_of_incident(desk.connection, id):
-        _at_its_time(desk, ticket).record(ticket, EventKind.ACKNOWLEDGED, {"via": via})
+        _take(_at_its_time(desk, ticket), ticket, via)
+
+
+def _take(desk: Desk, ticket: Ticket, via: str) -> Ticket:
+    """Whoever takes it has it, if nobody has it yet and it is one of `people`: warnings go there from then on."""
+    taken = desk.record(ticket, EventKind.ACKNOWLEDGED, {"via": via})
+    kind, _, name = desk.actor.partition(":")
+    if kind == "person" and name in desk.terms.staff.people and not taken.assignee:
+        return desk.record(taken, EventKind.ASSIGNED, {"assignee": name}, "taken")
+    return taken
 
 
 def note(desk: Desk, id: str, text: str) -> None:

@@ -59,6 +59,11 @@ class Staff:
         places = self.teams[team].sites if team in self.teams else ()
         return on_duty({name: site.calendar for name, site in self.sites.items() if not places or name in places}, at)
 
+    def named(self, pagerduty_user: str) -> str | None:
+        """Who of ours that is in PagerDuty."""
+        found = (one.name for one in self.people.values() if pagerduty_user and one.pagerduty_user == pagerduty_user)
+        return next(found, None)
+
     def shift_lead(self, at: datetime) -> str:
         """Of the site that owns the queue; in a gap, of the one that opens next."""
         duty = self.duty(at)

@@ -69,7 +69,9 @@ class Track:
         incident = deliveries.incident_of(connection, self.role, fact.key)
         if incident is None:
             return
-        desk = Desk(connection, self.terms(), f"person:{fact.actor or self.role}", now, fact.at, fact.id)
+        terms = self.terms()
+        name = terms.staff.named(str(fact.fields.get("user") or "")) or fact.actor or self.role
+        desk = Desk(connection, terms, f"person:{name}", now, fact.at, fact.id)
         taken = fact.kind is FactKind.ACKNOWLEDGED or (
             fact.kind is FactKind.RESOLVED and commands.is_open(desk, incident)
         )

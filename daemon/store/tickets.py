@@ -100,10 +100,11 @@ def open_of_incident(connection: Connection, incident: str) -> list[Ticket]:
     return [ticket for ticket in of_incident(connection, incident) if ticket.state not in FINISHED]
 
 
-def recent(connection: Connection, limit: int = 200) -> list[Ticket]:
-    """Unfinished ones first, newest first."""
+def recent(connection: Connection, limit: int = 200, **asked: object) -> list[Ticket]:
+    """Unfinished ones first, newest first; only those whose columns are as `asked`."""
     finished = tickets.c.state.in_([state.value for state in FINISHED])
-    found = connection.execute(select(tickets).order_by(finished, tickets.c.id.desc()).limit(limit))
+    these = [tickets.c[name] == value for name, value in asked.items()]
+    found = connection.execute(select(tickets).where(*these).order_by(finished, tickets.c.id.desc()).limit(limit))
     return [rows.ticket(row) for row in found]
 
 

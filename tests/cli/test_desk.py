@@ -173,3 +173,17 @@ def test_what_makes_no_sense_is_told_and_exits_with_1(
 
     assert 1 == code
     assert why in said
+
+
+@pytest.mark.usefixtures("desk")
+def test_the_list_of_tickets_is_narrowed(capsys: pytest.CaptureFixture[str]) -> None:
+    told(capsys, "ticket", "resolve", "1", "Repaired.")
+    told(capsys, "ticket", "open", "unassigned", "3", "Who are they?")
+
+    def found(*words: str) -> list[int]:
+        return [one["id"] for one in json.loads(told(capsys, "ticket", "list", "--json", *words)[1])]
+
+    assert [1] == found("--state", "resolved")
+    assert [3] == found("--client", "unassigned")
+    assert [3] == found("--severity", "3")
+    assert [2] == found("--client", "internal", "--state", "new")

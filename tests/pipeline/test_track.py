@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from daemon.desk.staff import Person, Staff
 from daemon.errors import Temporary
-from daemon.model import FactKind
+from daemon.model import Fact, FactKind
 from tests.pipeline.doubles import MINUTE, NOON, SECOND, World, kinds, recovered, rule, signal
 
 
@@ -104,3 +107,17 @@ def test_a_feed_that_fails_is_tried_again(world: World, monkeypatch: pytest.Monk
     (row,) = [row for row in world.rows("polls") if row["name"] == "feed:page"]
 
     assert ({"n": 0}, "timeout", 1) == (row["cursor"], row["reason"], row["failures"])
+
+
+def test_who_takes_the_page_has_the_ticket(world: World) -> None:
+    """A colleague is known by their id in PagerDuty, whatever their name is there; a stranger takes it and no more."""
+    asha = Person("asha", "asha@example.com", "PASHA")
+    world.terms = replace(world.terms, staff=Staff({"asha": asha}))
+    for number, user in enumerate(("PNOBODY", "PASHA")):
+        fact = Fact(FactKind.ACKNOWLEDGED, f"f{number}", key(world), NOON + MINUTE, "A. Rao", fields={"user": user})
+        world.heard.facts.append(fact)
+        world.run(world.track())
+        world.after(10 * SECOND)
+        assert ["", "asha"][number] == world.tickets()[0].assignee
+
+    assert ["person:A. Rao", "person:asha", "person:asha"] == [each.actor for each in world.log()[1:]]
