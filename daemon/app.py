@@ -45,6 +45,7 @@ from daemon.pipeline.open import Detection
 from daemon.pipeline.receive import Receive
 from daemon.pipeline.refold import Refold
 from daemon.pipeline.reload import Reload
+from daemon.pipeline.remind import Remind
 from daemon.pipeline.send import Send
 from daemon.pipeline.settle import Settle
 from daemon.pipeline.track import Track
@@ -316,6 +317,7 @@ class Daemon:
             *(self._send(role, action, n) for role, action in self._actions.items() for n in range(SENDERS)),
             *(self._track(role, feed) for role, feed in self._feeds()),
             HandOver(self.store, self._terms),
+            Remind(self.store, self._terms),
             *(self._rota(role, one) for role, one in self._actions.items() if isinstance(one, OnCall)),
             Trim(self.store),
         ]

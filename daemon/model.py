@@ -224,6 +224,8 @@ class EventKind(StrEnum):
     """A breach is taken out of the client's report. body: goal, cycle, reason, approver."""
     RCA = "rca"
     """body: to (`requested` | `shared`), text, url."""
+    REMINDED = "reminded"
+    """Somebody was asked to have the client validate what was delivered."""
     LESSON = "lesson"
     """body: text."""
     ACTION = "action"

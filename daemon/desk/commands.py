@@ -94,6 +94,9 @@ def deploy(desk: Desk, number: int, release: str = "", text: str = "") -> Ticket
 def resolve(desk: Desk, number: int, text: str) -> Ticket:
     """Delivered and told to the client, which `text` does."""
     resolved = desk.record(desk.unfinished(number), EventKind.RESOLVED, message(text, public=True))
+    after = desk.terms.policy.pinned(resolved.contract).remind_after
+    remind_at = desk.happened_at + after if after else None
+    tickets.change(desk.connection, number, remind_at=remind_at)
     _end_incident(desk, resolved)
     return resolved
 

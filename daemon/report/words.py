@@ -149,6 +149,7 @@ _TITLES = {
     EventKind.REOPENED: "opened it again",
     EventKind.CLOSED: "closed it",
     EventKind.RECOVERED: "saw it recover",
+    EventKind.REMINDED: "asked for the client's validation",
     EventKind.INFORMED: "told the client that the quick fix comes",
     EventKind.DEPLOYED: "installed the fix",
     EventKind.LESSON: "learnt",

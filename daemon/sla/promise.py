@@ -73,6 +73,8 @@ class Contract:
     reopen_within: timedelta = timedelta(days=14)
     start: Literal["recorded", "began"] = "recorded"
     on_recovery: Literal["resolve", "keep"] = "keep"
+    remind_after: timedelta = timedelta(days=3)
+    """How long after it was resolved somebody is asked to have the client validate it; no time is never."""
     acknowledgement_counts: bool = False
     """Whether taking the page is a first response."""
     text: str = ""

@@ -27,6 +27,7 @@ SEVERITIES: tuple[Severity, ...] = (1, 2, 3, 4)
 _KEYS = (
     "effective_from", "goals", "escalation", "severity_change", "reopen", "start", "on_recovery",
     "acknowledgement_counts",
+    "remind_after_days",
 )  # fmt: skip
 _ROW_KEYS: dict[Goal, tuple[str, ...]] = {
     "response": ("target", "business_days", "by", "calendar"),
@@ -108,6 +109,7 @@ def _contract(setting: Setting, name: str, body: Any, mark: Mark) -> Contract | 
             table, "on_recovery", read.choice("resolve", "keep"), "resolve" if name == INTERNAL else "keep"
         ),
         acknowledgement_counts=reader.get(table, "acknowledgement_counts", read.flag, name == INTERNAL),
+        remind_after=timedelta(days=reader.get(table, "remind_after_days", read.whole(0, _LONGEST_REOPEN), 3)),
         text=_text(setting, table),
     )
     return _with_changes(reader, what, table, contract)

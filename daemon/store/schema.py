@@ -255,14 +255,16 @@ tickets = Table(
     Column("rca", Text, nullable=False, server_default="none"),
     Column("resolved_at", Instant),
     Column("merged_into", BigInteger),
+    Column("remind_at", Instant),
     Column("request", Text),
     UniqueConstraint("incident", "client", "episode"),
     Index(None, "state", "client"),
     Index("uq_tickets_request", "request", unique=True),
+    Index("ix_tickets_remind_at", "remind_at"),
     sqlite_autoincrement=True,
 )
 """All but its incident, client, contract and opening is a cache of its log. `request` is the idempotency key of a
-person's opening it."""
+person's opening it; `remind_at` when somebody is asked to have it validated."""
 
 events = Table(
     "events",

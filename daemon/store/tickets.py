@@ -108,6 +108,13 @@ def recent(connection: Connection, limit: int = 200, **asked: object) -> list[Ti
     return [rows.ticket(row) for row in found]
 
 
+def to_remind(connection: Connection, now: datetime, limit: int = 100) -> list[Ticket]:
+    """Resolved ones that nobody has validated for so long that somebody is asked to."""
+    due = (tickets.c.remind_at <= now, tickets.c.state == TicketState.RESOLVED.value)
+    found = select(tickets).where(*due).order_by(tickets.c.remind_at).limit(limit)
+    return [rows.ticket(row) for row in connection.execute(found)]
+
+
 def unfinished(connection: Connection, limit: int) -> list[Ticket]:
     """The worst first, and of one severity the oldest."""
     owed = tickets.c.state.not_in([state.value for state in FINISHED])

@@ -21,6 +21,8 @@ def upgrade() -> None:
     op.add_column("tickets", Column("rca", Text, nullable=False, server_default="none"))
     op.add_column("tickets", Column("resolved_at", Instant))
     op.add_column("tickets", Column("merged_into", BigInteger))
+    op.add_column("tickets", Column("remind_at", Instant))
+    op.create_index("ix_tickets_remind_at", "tickets", ["remind_at"])
     op.add_column("tickets", Column("request", Text))
     op.create_index("uq_tickets_request", "tickets", ["request"], unique=True)
     op.add_column("deliveries", Column("not_before", Instant))
