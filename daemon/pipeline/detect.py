@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -77,6 +78,13 @@ class Detected:
     """By rule: what its windows forgot because a cap bit."""
 
 
+class _Moved(NamedTuple):
+    """Of a window whose state is to be written."""
+
+    group: Mapping[str, Json]
+    due: int | None
+
+
 @dataclass
 class Detecting:
     """What one transaction detects. Windows are read once and written once."""
@@ -87,7 +95,8 @@ class Detecting:
     now: datetime
     dropped: dict[str, int] = field(default_factory=dict)
     _states: dict[tuple[str, str], State] = field(default_factory=dict)
-    _changed: dict[tuple[str, str], Kept] = field(default_factory=dict)
+    _moved: dict[tuple[str, str], _Moved] = field(default_factory=dict)
+    _recovering: dict[tuple[str, str], Kept] = field(default_factory=dict)
     _judged: list[Judgement] = field(default_factory=list)
 
     @cached_property
@@ -106,9 +115,11 @@ class Detecting:
             self._states[key] = state_of(self._window(key[0]), kept.state)
 
     def flush(self) -> None:
-        windows.put(self.connection, self._changed.values())
+        moved = [self._kept(rule, key, to) for (rule, key), to in self._moved.items()]
+        windows.put(self.connection, [*moved, *self._recovering.values()])
         windows.judge(self.connection, self._judged)
-        self._changed.clear()
+        self._moved.clear()
+        self._recovering.clear()
         self._judged.clear()
 
     def hear(self, match: Match, signal: Signal, row: int) -> None:
@@ -155,11 +166,15 @@ class Detecting:
         if verdict.dropped:
             self.dropped[rule.id] = self.dropped.get(rule.id, 0) + verdict.dropped
         self._states[rule.id, key] = verdict.state
-        if verdict.state != before:
-            newest = verdict.state.entries[-1].at if verdict.state.entries else verdict.state.settled or 0
-            due = None if verdict.due is None else instant(verdict.due)
-            kept = Kept(rule.id, key, document_of(self._window(rule.id), verdict.state), instant(newest), group, due)
-            self._changed[rule.id, key] = kept
+        if verdict.state is not before:
+            self._moved[rule.id, key] = _Moved(group, verdict.due)
+
+    def _kept(self, rule: str, key: str, moved: _Moved) -> Kept:
+        """Written once, however often it moved."""
+        state = self._states[rule, key]
+        newest = state.entries[-1].at if state.entries else state.settled or 0
+        due = None if moved.due is None else instant(moved.due)
+        return Kept(rule, key, document_of(self._window(rule), state), instant(newest), moved.group, due)
 
     def _apply(self, match: Match, signal: Signal | None, row: int, verdict: Verdict) -> None:
         """Lets what a window says happen, in event time."""
@@ -259,11 +274,11 @@ class Detecting:
         oldest = newest - LATENESS // MICROSECOND
         recent = sorted((each for each in known if each[1] >= oldest), key=lambda each: (each[1], each[0]))
         key = (_RECOVERED, match.incident)
-        self._changed[key] = Kept(*key, recent[-_MOST_RECOVERIES:], instant(newest), {})
+        self._recovering[key] = Kept(*key, recent[-_MOST_RECOVERIES:], instant(newest), {})
 
     def _recoveries(self, match: Match) -> Kept | None:
         key = (_RECOVERED, match.incident)
-        return self._changed.get(key) or windows.get(self.connection, [key]).get(key)
+        return self._recovering.get(key) or windows.get(self.connection, [key]).get(key)
 
     def _was_over(self, match: Match, at: datetime) -> None:
         """What happened may be known to have recovered since."""
@@ -303,7 +318,7 @@ class Detecting:
             self._fire(*self._told_by(rule, kept, fired), fired)
         for at, by in verdict.recovered:
             self._recovered(self.engine.silence(rule.id, kept.group), by or 0, at, "it is heard again")
-        return verdict.state != before
+        return verdict.state is not before
 
     def _told_by(self, rule: Rule, kept: Kept, fired: Firing) -> tuple[Match, Signal | None, int]:
         """The rule's word on the signal by which it has enough; on the group where that is a silence."""

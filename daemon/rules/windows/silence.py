@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from daemon.rules.model import Absent, Drop, Spike
 from daemon.rules.windows.state import Entry, Firing, State, Verdict, firing, instant, microseconds
@@ -58,13 +57,15 @@ def _absent(window: Absent, state: State, mark: int) -> Verdict:
     known = [at for at in times if at <= mark]
     memory |= {"last": max(known)} if known else {}
     waiting = tuple(entry for entry in state.entries if entry.at > mark)
-    return Verdict(replace(state, entries=waiting, settled=mark, memory=memory), tuple(firings), tuple(recovered))
+    return Verdict(state._replace(entries=waiting, settled=mark, memory=memory), tuple(firings), tuple(recovered))
 
 
 def spikes(window: Spike, state: State, span: Sequence[Entry], at: int) -> tuple[bool, float]:
     """Whether this span is one, and how many it holds."""
+    if len(span) < window.floor:
+        return False, len(span)
     average = _average(window, state, at)
-    return average is not None and len(span) >= max(window.floor, window.factor * average), len(span)
+    return average is not None and len(span) >= window.factor * average, len(span)
 
 
 def _dropped(window: Drop, state: State, mark: int) -> Verdict:
@@ -81,7 +82,7 @@ def _dropped(window: Drop, state: State, mark: int) -> Verdict:
             memory.setdefault("down", at)
         elif average is not None and len(span) > window.factor * average and memory.pop("down", None) is not None:
             recovered.append((instant(at), None))
-    return Verdict(replace(state, settled=mark, memory=memory), tuple(firings), tuple(recovered))
+    return Verdict(state._replace(settled=mark, memory=memory), tuple(firings), tuple(recovered))
 
 
 def _ticks(window: Drop, state: State, mark: int) -> Iterator[int]:
@@ -126,7 +127,7 @@ def folded(window: Spike | Drop, state: State, before: int) -> State:
         buckets[entry.at // within] = buckets.get(entry.at // within, 0) + 1
     if buckets == _buckets(state):
         return state
-    return replace(state, memory={**state.memory, "buckets": {str(key): amount for key, amount in buckets.items()}})
+    return state._replace(memory={**state.memory, "buckets": {str(key): amount for key, amount in buckets.items()}})
 
 
 def _buckets(state: State) -> dict[int, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
+from types import NoneType
 
 from daemon.model import Json
 from daemon.rules.model import Aggregate, Count, Distinct, Ratio, Window
@@ -14,6 +15,10 @@ from daemon.rules.windows.state import Entry
 COMPARE: Mapping[str, Callable[[float, float], bool]] = {
     "gt": operator.gt, "gte": operator.ge, "lt": operator.lt, "lte": operator.le,
 }  # fmt: skip
+
+_VALUE = operator.attrgetter("value")
+_PLAIN = {str, int, float, NoneType}
+"""Types whose values differ where they are not equal. Not so of true and one."""
 
 _GROWS = {"sum": ("gt", "gte"), "max": ("gt", "gte"), "min": ("lt", "lte")}
 """Functions, and the comparisons that a further number can only bring nearer."""
@@ -32,14 +37,14 @@ def comes_to(window: Window, span: Sequence[Entry]) -> float | None:
     """What the span comes to; None while too little is there."""
     match window:
         case Count():
-            return float(sum(entry.value for entry in span))
+            return float(sum(map(_VALUE, span)))
         case Distinct():
-            return len({_hashable(entry.value) for entry in span})
+            return _different(list(map(_VALUE, span)))
         case Ratio():
             held = sum(1 for entry in span if entry.value)
             return held / len(span) if len(span) >= window.at_least else None
         case Aggregate():
-            return _aggregate(window, [entry.value for entry in span])
+            return _aggregate(window, list(map(_VALUE, span)))
         case _:
             raise TypeError(f"a {type(window).__name__} window has no trailing span")
 
@@ -78,6 +83,10 @@ def _aggregate(window: Aggregate, numbers: list[float]) -> float | None:
 def _percentile(numbers: Sequence[float], p: float) -> float:
     """The nearest rank: the smallest number that at least p percent of them do not exceed."""
     return numbers[max(0, math.ceil(len(numbers) * p / 100) - 1)]
+
+
+def _different(values: list[Json]) -> int:
+    return len(set(values) if _PLAIN.issuperset(map(type, values)) else set(map(_hashable, values)))
 
 
 def _hashable(value: Json) -> Json:
