@@ -135,13 +135,11 @@ class Detecting:
 
     def _move(self, match: Match, signal: Signal | None, row: int, at: int, value: Json) -> None:
         """Moves the rule's window for this group by one signal."""
-        window = match.rule.window
-        assert window is not None
         if value is None:
             self._judge(match, row, "below", {"why": "the signal has not what the window looks at"})
             return
         before = self._state(match)
-        verdict = window_of.advance(window, before, Entry(at, row, match.severity, value))
+        verdict = self.engine.mover(match.rule.id).advance(before, Entry(at, row, match.severity, value))
         self._keep(match.rule, match.key, match.group, before, verdict)
         if verdict.counted:
             self._apply(match, signal, row, verdict)
@@ -312,7 +310,7 @@ class Detecting:
         if mark is None or kept.due_at is None or mark <= kept.due_at:
             return False
         before = state_of(rule.window, kept.state)
-        verdict = window_of.settle(rule.window, before, mark)
+        verdict = self.engine.mover(rule.id).settle(before, mark)
         self._keep(rule, kept.key, kept.group, before, verdict)
         for fired in verdict.firings:
             self._fire(*self._told_by(rule, kept, fired), fired)

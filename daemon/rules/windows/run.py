@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import insort
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import zip_longest
 
 from daemon.rules.model import Absent, Aggregate, Change, Count, Distinct, Drop, FirstSeen, Ratio, Spike, Window
@@ -34,6 +35,11 @@ def joins(window: Window | None) -> bool:
     return isinstance(window, Count | Distinct)
 
 
+def most_kept(window: Window) -> int:
+    """Signals of one group beyond which the oldest are forgotten."""
+    return max(_LEAST_COUNTED, 2 * window.count) if isinstance(window, Count | Distinct) else MOST_KEPT
+
+
 def advance(window: Window, state: State, entry: Entry, lateness: timedelta = LATENESS) -> Verdict:
     """Adds one signal. A second one of the same id, one that weighs nothing, and one too late change nothing."""
     newest = state.entries[-1].at if state.entries else entry.at
@@ -43,13 +49,6 @@ def advance(window: Window, state: State, entry: Entry, lateness: timedelta = LA
     added = _with(state, entry, follows=follows)
     if _is_settled(window):
         return _trimmed(window, Verdict(added, needed=trailing.needed(window)), max(newest, entry.at), lateness)
-    if follows and isinstance(window, Count | Distinct | Aggregate):
-        span = added.entries[place_of(added.entries, entry.at - microseconds(window.within)) :]
-        total = trailing.comes_to(window, span) or 0.0
-        if not trailing.enough(window, total):  # by far the most frequent: nothing else can have come of it
-            return _trimmed(
-                window, Verdict(added, total=max(0.0, total), needed=trailing.needed(window)), entry.at, lateness
-            )
     return _trimmed(window, _grown(window, added, entry), max(newest, entry.at), lateness)
 
 
@@ -116,19 +115,19 @@ def _grown(window: Window, state: State, entry: Entry) -> Verdict:
     if isinstance(window, Steps):
         return _chained(window, state, entry)
     assert isinstance(window, Count | Distinct | Aggregate)
-    within = microseconds(window.within)
+    within, comes_to, enough = microseconds(window.within), trailing.measure(window), trailing.enough(window)
     left = right = entry.at
     most, found = 0.0, False
     completed: list[tuple[int, int | None]] = []
     for at, last in _instants(state.between(entry.at, entry.at + within)):
         span = state.between(at - within, at)
-        total = trailing.comes_to(window, span) or 0.0
+        total = comes_to(span) or 0.0
         most = max(most, total)
-        if trailing.enough(window, total):
+        if enough(total):
             found, left, right = True, min(left, span[0].at), at
             others = [each for each in span if each is not entry]
             was_there = bool(others) and others[-1].at == at
-            if not (was_there and trailing.enough(window, trailing.comes_to(window, others))):
+            if not (was_there and enough(comes_to(others) or 0.0)):
                 completed.append((at, last.id))
     fired = (firing(state.between(left, right), entry.at, most, completed),) if found else ()
     return Verdict(state, fired, total=most, needed=trailing.needed(window))
@@ -163,13 +162,10 @@ def _between(window: Window, state: State, mark: int) -> Iterator[Firing]:
                 yield _chain(window, state, end, at)
         return
     assert isinstance(window, Aggregate | Ratio | Spike)
+    judge = partial(silence.spikes, window, state) if isinstance(window, Spike) else trailing.judge(window)
     for at, last in _instants(state.entries[_waiting_from(state) : place_of(state.entries, mark + 1)]):
         span = state.between(at - microseconds(window.within), at)
-        if isinstance(window, Spike):
-            holds, total = silence.spikes(window, state, span, at)
-        else:
-            found = trailing.comes_to(window, span)
-            holds, total = trailing.enough(window, found), found or 0.0
+        holds, total = judge(span, at)
         if holds:
             yield firing(span, at, total, ((at, last.id),))
 
@@ -211,11 +207,10 @@ def _trimmed(window: Window, verdict: Verdict, newest: int, lateness: timedelta)
     if _is_settled(window):  # what is not settled yet is still needed, and the span before it
         settled = state.settled if state.settled is not None else _first(state)
         horizon = min(horizon, settled - span)
-    if isinstance(window, Spike | Drop):
-        state = silence.folded(window, state, horizon)
-    state = without(state, horizon)
-    cap = max(_LEAST_COUNTED, 2 * window.count) if isinstance(window, Count | Distinct) else MOST_KEPT
-    dropped = max(0, len(state.entries) - cap)
+    if not isinstance(window, Spike) or silence.pays(state, horizon) or len(state.entries) > MOST_KEPT:
+        state = silence.folded(window, state, horizon) if isinstance(window, Spike | Drop) else state
+        state = without(state, horizon)
+    dropped = max(0, len(state.entries) - most_kept(window))
     state = state._replace(entries=state.entries[dropped:]) if dropped else state
     due = _due(window, state)
     if state is verdict.state and due is verdict.due:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from daemon.rules.model import Absent, Drop, Spike
-from daemon.rules.windows.state import Entry, Firing, State, Verdict, firing, instant, microseconds
+from daemon.rules.windows.state import Entry, Firing, State, Verdict, firing, instant, microseconds, place_of
+
+_FOLDED = 4
+"""For so many buckets, one entry more may wait to be folded into them."""
 
 _TICKS = 4
 """How often within its `within` a drop is looked for."""
@@ -115,6 +118,11 @@ def _average(window: Spike | Drop, state: State, at: int) -> float | None:
     count = sum(1 for entry in state.entries if entry.at <= end and entry.at // within > oldest)
     count += sum(amount for bucket, amount in _buckets(state).items() if bucket > oldest)
     return count * within / known
+
+
+def pays(state: State, before: int) -> bool:
+    """Whether there is enough to fold for what it costs, which is all buckets anew."""
+    return place_of(state.entries, before) * _FOLDED >= len(state.memory.get("buckets", ()))
 
 
 def folded(window: Spike | Drop, state: State, before: int) -> State:
