@@ -35,6 +35,16 @@ def test_a_quick_run_of_the_matching_finds_the_same_by_every_way(tmp_path: Path)
         assert {"parse", "ours", "with signals", "SQLite"} == set(found["rates"])
 
 
+def test_a_quick_run_of_the_windows_finds_what_a_plain_look_finds(tmp_path: Path) -> None:
+    """With a restart in the middle. What is not the same raises an error; where nothing fires it says nothing."""
+    assert 0 == main(["windows", "--quick", "--folder", str(tmp_path), "--json", str(tmp_path / "report.json")])
+
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert [f"windows, {kind}, 100 keys" for kind in ("count", "distinct", "sum", "spike")] == list(report)
+    assert all(0 < found["fired"] for found in report.values())
+    assert 0 < report["windows, count, 100 keys"]["ours / ring"]["median"]
+
+
 def test_the_made_up_trail_is_hit() -> None:
     """Or equal hits would say nothing."""
     program = Program([trail.condition(lines) for lines in trail.rules(500, exact=False)])
