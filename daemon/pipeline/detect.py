@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -75,6 +76,13 @@ class Detected:
     """By rule: what its windows forgot because a cap bit."""
 
 
+class _Moved(NamedTuple):
+    """Of a window whose state is to be written."""
+
+    group: Mapping[str, Json]
+    due: int | None
+
+
 @dataclass
 class Detecting:
     """What one transaction detects. It is the only one that writes, so what it has read once it knows: windows are read
@@ -86,7 +94,8 @@ class Detecting:
     now: datetime
     dropped: dict[str, int] = field(default_factory=dict)
     _states: dict[tuple[str, str], State] = field(default_factory=dict)
-    _changed: dict[tuple[str, str], Kept] = field(default_factory=dict)
+    _moved: dict[tuple[str, str], _Moved] = field(default_factory=dict)
+    _recovering: dict[tuple[str, str], Kept] = field(default_factory=dict)
     _judged: list[Judgement] = field(default_factory=list)
     _unheard_of: set[str] = field(default_factory=set)
     """Keys of which there is no incident at all."""
@@ -154,8 +163,10 @@ class Detecting:
         self._judged.clear()
 
     def _write_windows(self) -> None:
-        windows.put(self.connection, self._changed.values())
-        self._changed.clear()
+        moved = [self._kept(rule, key, to) for (rule, key), to in self._moved.items()]
+        windows.put(self.connection, [*moved, *self._recovering.values()])
+        self._moved.clear()
+        self._recovering.clear()
 
     def hear(self, wanted: Wanted, row: int) -> None:
         """What each rule that matched makes of a new signal."""
@@ -174,13 +185,11 @@ class Detecting:
 
     def _move(self, match: Match, signal: Signal | None, row: int, at: int, value: Json) -> None:
         """Moves the rule's window for this group by one signal."""
-        window = match.rule.window
-        assert window is not None
         if value is None:
             self._judge(match, row, "below", {"why": "the signal has not what the window looks at"})
             return
         before = self._state(match)
-        verdict = window_of.advance(window, before, Entry(at, row, match.severity, value))
+        verdict = self.engine.mover(match.rule.id).advance(before, Entry(at, row, match.severity, value))
         self._keep(match.rule, match.key, match.group, before, verdict)
         if verdict.counted:
             self._apply(match, signal, row, verdict)
@@ -205,12 +214,17 @@ class Detecting:
         if verdict.dropped:
             self.dropped[rule.id] = self.dropped.get(rule.id, 0) + verdict.dropped
         self._states[rule.id, key] = verdict.state
-        if verdict.state != before:
-            newest = verdict.state.entries[-1].at if verdict.state.entries else verdict.state.settled or 0
-            due = None if verdict.due is None else instant(verdict.due)
-            kept = Kept(rule.id, key, document_of(self._window(rule.id), verdict.state), instant(newest), group, due)
-            self._changed[rule.id, key] = kept
-            self._soonest, self._has_moved = min(self._soonest, due or _LATEST), True
+        if verdict.state is not before:
+            self._moved[rule.id, key] = _Moved(group, verdict.due)
+            due = _LATEST if verdict.due is None else instant(verdict.due)
+            self._soonest, self._has_moved = min(self._soonest, due), True
+
+    def _kept(self, rule: str, key: str, moved: _Moved) -> Kept:
+        """Written once, however often it moved."""
+        state = self._states[rule, key]
+        newest = state.entries[-1].at if state.entries else state.settled or 0
+        due = None if moved.due is None else instant(moved.due)
+        return Kept(rule, key, document_of(self._window(rule), state), instant(newest), moved.group, due)
 
     def _apply(self, match: Match, signal: Signal | None, row: int, verdict: Verdict) -> None:
         """Lets what a window says happen, in event time."""
@@ -328,11 +342,11 @@ class Detecting:
         oldest = newest - LATENESS // MICROSECOND
         recent = sorted((each for each in known if each[1] >= oldest), key=lambda each: (each[1], each[0]))
         key = (_RECOVERED, match.incident)
-        self._changed[key] = Kept(*key, recent[-_MOST_RECOVERIES:], instant(newest), {})
+        self._recovering[key] = Kept(*key, recent[-_MOST_RECOVERIES:], instant(newest), {})
 
     def _recoveries(self, incident: str) -> Kept | None:
         key = (_RECOVERED, incident)
-        return self._changed.get(key) or windows.get(self.connection, [key]).get(key)
+        return self._recovering.get(key) or windows.get(self.connection, [key]).get(key)
 
     def recoveries(self, key: str) -> Sequence[Proof]:
         """What said of late that the trouble of `key` is gone."""
@@ -370,13 +384,13 @@ class Detecting:
         if mark is None or kept.due_at is None or mark <= kept.due_at:
             return False
         before = self._states.get((rule.id, kept.key)) or state_of(rule.window, kept.state)
-        verdict = window_of.settle(rule.window, before, mark)
+        verdict = self.engine.mover(rule.id).settle(before, mark)
         self._keep(rule, kept.key, kept.group, before, verdict)
         for fired in verdict.firings:
             self._fire(*self._told_by(rule, kept, fired), fired)
         for at, by in verdict.recovered:
             self._recovered(self.engine.silence(rule.id, kept.group), by or 0, at, "it is heard again")
-        return verdict.state != before
+        return verdict.state is not before
 
     def _told_by(self, rule: Rule, kept: Kept, fired: Firing) -> tuple[Match, Signal | None, int]:
         """The rule's word on the signal by which it has enough; on the group where that is a silence."""

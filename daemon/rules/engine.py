@@ -27,6 +27,7 @@ from daemon.rules.model import (
 )
 from daemon.rules.paths import Fields, Values, parse_path, values_at
 from daemon.rules.template import clean
+from daemon.rules.windows import Mover
 
 _LONGEST_KEY = 200
 
@@ -64,6 +65,7 @@ class Match:
 class _Compiled:
     rule: Rule
     look: Callable[[Signal], Json]
+    mover: Mover | None
     clears: Holds
     raises: tuple[tuple[Severity, Holds], ...]
     group: tuple[tuple[str, Values], ...]
@@ -185,6 +187,12 @@ class Engine:
         """What the rule's window looks at in a signal; None if there is nothing."""
         return self._compiled[rule.id].look(signal)
 
+    def mover(self, rule: str) -> Mover:
+        """Of a rule that has a window."""
+        found = self._compiled[rule].mover
+        assert found is not None
+        return found
+
     def match(self, signal: Signal) -> tuple[Match, ...]:
         """Each rule's match, once, in the order of the rules within a type and then within a name."""
         matches: dict[str, Match] = {}
@@ -249,6 +257,7 @@ def _compile(rule: Rule) -> _Compiled:
     return _Compiled(
         rule=rule,
         look=_look(rule.window),
+        mover=None if rule.window is None else Mover(rule.window),
         clears=compile_condition(rule.clear.match) if rule.clear.match else lambda fields: False,
         raises=tuple((each.to, compile_condition(each.condition)) for each in rule.raises),
         group=tuple((part, values_at(parse_path(rule.path_of(part)))) for part in rule.group_by),

@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from tests.bench import clocks, ingest, match, page, rules
+from tests.bench import clocks, ingest, match, page, rules, windows
 
-BENCHES = ("ingest", "page", "match", "rules", "clocks")
+BENCHES = ("ingest", "page", "match", "rules", "clocks", "windows")
 _CANDIDATES = 4
 _BATCHES = {1: 400, 1_000: 10}
 _QUICK = {1: 20, 1_000: 1}
@@ -28,7 +28,9 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--quick", action="store_true", help="a smoke of a few seconds: its figures say nothing")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report there too")
     parser.add_argument("--folder", type=Path, default=Path(), help="whose disk is written to (default: here)")
-    parser.add_argument("--rivals", type=Path, metavar="FOLDER", help="match: an environment for CEL's two, made there")
+    parser.add_argument(
+        "--rivals", type=Path, metavar="FOLDER", help="an environment for CEL's two and ElastAlert, made there"
+    )
     options = parser.parse_args(arguments)
     batches, rounds = (_QUICK, 1) if options.quick else (_BATCHES, 5)
     wanted = options.what or ["ingest", "page"]
@@ -54,6 +56,10 @@ def main(arguments: Sequence[str]) -> int:
             scale = clocks.QUICK if options.quick else clocks.WHOLE
             ticking = progress.add_task("clocks", total=len(scale.idle) + 2)
             report["clocks"] = clocks.bench(Path(folder), scale, lambda: progress.advance(ticking))
+        if "windows" in wanted:
+            many = {100: 3_000} if options.quick else windows.SIZES
+            moving = progress.add_task("windows", total=None)
+            report |= dict(windows.bench(many, rounds, lambda: progress.advance(moving), options.rivals))
     Console().print(_table(report))
     if options.json:
         options.json.write_text(json.dumps(report, indent=1))

@@ -57,6 +57,16 @@ def test_a_quick_run_of_the_clocks_looks_at_all_that_is_due(tmp_path: Path) -> N
     assert 0 < found["at once"]["p99"] <= found["at once"]["seconds"]
 
 
+def test_a_quick_run_of_the_windows_finds_what_a_plain_look_finds(tmp_path: Path) -> None:
+    """With a restart in the middle. What is not the same raises an error; where nothing fires it says nothing."""
+    assert 0 == main(["windows", "--quick", "--folder", str(tmp_path), "--json", str(tmp_path / "report.json")])
+
+    report = json.loads((tmp_path / "report.json").read_text())
+    assert [f"windows, {kind}, 100 keys" for kind in ("count", "distinct", "sum", "spike")] == list(report)
+    assert all(0 < found["fired"] for found in report.values())
+    assert 0 < report["windows, count, 100 keys"]["ours / ring"]["median"]
+
+
 def test_the_made_up_trail_is_hit() -> None:
     """Or equal hits would say nothing."""
     program = Program([trail.condition(lines) for lines in trail.rules(500, exact=False)])

@@ -28,7 +28,7 @@ from daemon.rules.model import (
 )
 from daemon.rules.model import Sequence as Steps
 from daemon.rules.paths import parse_path
-from daemon.rules.windows import Entry, Firing, advance, begin, settle
+from daemon.rules.windows import Entry, Firing, Mover, advance, begin, settle
 from daemon.rules.windows.run import MOST_KEPT
 from daemon.rules.windows.state import State, document_of, stamp, state_of
 
@@ -278,6 +278,20 @@ def test_the_order_of_arrival_changes_nothing(data: st.DataObject) -> None:
     rng = random.Random(data.draw(st.integers(0, 1000)))
 
     assert outcome(window, entries, 0, random.Random(0)) == outcome(window, entries, 30, rng)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.data())
+def test_what_was_made_ready_says_the_same(data: st.DataObject) -> None:
+    """Word for word, and of the same state, whether signals come in order, late, twice, or too late."""
+    window, values = data.draw(st.sampled_from(KINDS))
+    told = data.draw(st.lists(st.tuples(st.integers(0, 200), st.booleans(), values), min_size=1, max_size=25))
+    mover, state, late = Mover(window), State(), 0
+    for entry, (minute, settles, _) in zip(heard(*((minute, value) for minute, _, value in told)), told, strict=True):
+        verdict = mover.advance(state, entry)
+        assert advance(window, state, entry) == verdict
+        state, late = verdict.state, max(late, minute - 30)
+        state = settle(window, state, at(late)).state if settles else state
 
 
 def test_a_window_that_looks_at_something_else_begins_anew() -> None:

@@ -1,11 +1,13 @@
 """Windows: what many signals of one group say together, in event time, whatever the order in which they arrive.
 
-`advance` takes one signal, `settle` tells how far the rule's sources have been read. Both are pure: state in, state
+`advance` takes one signal, `settle` tells how far the rule's sources have been read; a `Mover` does the same, made
+ready for one rule. All are pure: state in, state
 out, fit for JSON. What can only grow fires in `advance`; what a signal still on its way could take back fires in
 `settle`, once it cannot.
 """
 
+from daemon.rules.windows.mover import Mover
 from daemon.rules.windows.run import advance, begin, joins, settle
 from daemon.rules.windows.state import LATENESS, Entry, Firing, Verdict
 
-__all__ = ["LATENESS", "Entry", "Firing", "Verdict", "advance", "begin", "joins", "settle"]
+__all__ = ["LATENESS", "Entry", "Firing", "Mover", "Verdict", "advance", "begin", "joins", "settle"]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
+from itertools import zip_longest
 
 from daemon.rules.model import Absent, Aggregate, Change, Count, Distinct, Drop, FirstSeen, Ratio, Spike, Window
 from daemon.rules.model import Sequence as Steps
@@ -18,6 +19,7 @@ from daemon.rules.windows.state import (
     Verdict,
     firing,
     microseconds,
+    place_of,
     stamp,
     without,
 )
@@ -33,23 +35,21 @@ def joins(window: Window | None) -> bool:
     return isinstance(window, Count | Distinct)
 
 
+def most_kept(window: Window) -> int:
+    """Signals of one group beyond which the oldest are forgotten."""
+    return max(_LEAST_COUNTED, 2 * window.count) if isinstance(window, Count | Distinct) else MOST_KEPT
+
+
 def advance(window: Window, state: State, entry: Entry, lateness: timedelta = LATENESS) -> Verdict:
     """Adds one signal. A second one of the same id, one that weighs nothing, and one too late change nothing."""
-    newest = max(entry.at, state.entries[-1].at if state.entries else entry.at)
-    if _is_settled(window):
-        late = state.settled is not None and entry.at <= state.settled
-    else:
-        late = entry.at < newest - microseconds(_span(window) + lateness)
-    known = any(seen.id == entry.id and seen.value == entry.value for seen in state.between(entry.at, entry.at))
-    if known or late or (isinstance(window, Count) and entry.value <= 0):
+    newest = state.entries[-1].at if state.entries else entry.at
+    follows = entry.at > newest or not state.entries
+    if (not follows and _is_known(state, entry)) or _is_void(window, state, entry, newest, lateness):
         return Verdict(state, due=_due(window, state), counted=False, needed=trailing.needed(window))
-    entries = list(state.entries)
-    insort(entries, entry)
-    since = entry.at if state.since is None else min(state.since, entry.at)
-    added = replace(state, entries=tuple(entries), since=since)
-    waits = Verdict(added, needed=trailing.needed(window))
-    verdict = waits if _is_settled(window) else _grown(window, added, entry)
-    return _trimmed(window, verdict, newest, lateness)
+    added = _with(state, entry, follows=follows)
+    if _is_settled(window):
+        return _trimmed(window, Verdict(added, needed=trailing.needed(window)), max(newest, entry.at), lateness)
+    return _trimmed(window, _grown(window, added, entry), max(newest, entry.at), lateness)
 
 
 def settle(window: Window, state: State, watermark: datetime, lateness: timedelta = LATENESS) -> Verdict:
@@ -64,7 +64,7 @@ def settle(window: Window, state: State, watermark: datetime, lateness: timedelt
             verdict = values.settle(window, state, mark)
         case _:
             firings = tuple(_between(window, state, mark))
-            verdict = Verdict(replace(state, settled=mark), firings)
+            verdict = Verdict(state._replace(settled=mark), firings)
     newest = max(mark, verdict.state.entries[-1].at if verdict.state.entries else mark)
     return _trimmed(window, verdict, newest, lateness)
 
@@ -72,6 +72,27 @@ def settle(window: Window, state: State, watermark: datetime, lateness: timedelt
 def begin(window: Absent, at: datetime) -> State:
     """A group that is expected and was never heard of: its silence counts from `at`."""
     return State(settled=stamp(at), since=stamp(at), memory={"last": stamp(at)})
+
+
+def _is_known(state: State, entry: Entry) -> bool:
+    return any(seen.id == entry.id and seen.value == entry.value for seen in state.between(entry.at, entry.at))
+
+
+def _is_void(window: Window, state: State, entry: Entry, newest: int, lateness: timedelta) -> bool:
+    """Whether it is too late, or weighs nothing."""
+    if _is_settled(window):
+        return state.settled is not None and entry.at <= state.settled
+    late = entry.at < newest - microseconds(_span(window)) - microseconds(lateness)
+    return late or (isinstance(window, Count) and entry.value <= 0)
+
+
+def _with(state: State, entry: Entry, *, follows: bool) -> State:
+    since = entry.at if state.since is None else min(state.since, entry.at)
+    if follows:
+        return State((*state.entries, entry), state.settled, since, state.memory)
+    entries = list(state.entries)
+    insort(entries, entry)
+    return State(tuple(entries), state.settled, since, state.memory)
 
 
 def _is_settled(window: Window) -> bool:
@@ -94,19 +115,19 @@ def _grown(window: Window, state: State, entry: Entry) -> Verdict:
     if isinstance(window, Steps):
         return _chained(window, state, entry)
     assert isinstance(window, Count | Distinct | Aggregate)
-    within = microseconds(window.within)
+    within, comes_to, enough = microseconds(window.within), trailing.measure(window), trailing.enough(window)
     left = right = entry.at
     most, found = 0.0, False
     completed: list[tuple[int, int | None]] = []
-    for at, last in _instants(state.between(entry.at, entry.at + within), None, entry.at + within):
+    for at, last in _instants(state.between(entry.at, entry.at + within)):
         span = state.between(at - within, at)
-        total = trailing.comes_to(window, span) or 0.0
+        total = comes_to(span) or 0.0
         most = max(most, total)
-        if trailing.enough(window, total):
+        if enough(total):
             found, left, right = True, min(left, span[0].at), at
             others = [each for each in span if each is not entry]
             was_there = bool(others) and others[-1].at == at
-            if not (was_there and trailing.enough(window, trailing.comes_to(window, others))):
+            if not (was_there and enough(comes_to(others) or 0.0)):
                 completed.append((at, last.id))
     fired = (firing(state.between(left, right), entry.at, most, completed),) if found else ()
     return Verdict(state, fired, total=most, needed=trailing.needed(window))
@@ -141,23 +162,24 @@ def _between(window: Window, state: State, mark: int) -> Iterator[Firing]:
                 yield _chain(window, state, end, at)
         return
     assert isinstance(window, Aggregate | Ratio | Spike)
-    for at, last in _instants(state.entries, done, mark):
+    judge = partial(silence.spikes, window, state) if isinstance(window, Spike) else trailing.judge(window)
+    for at, last in _instants(state.entries[_waiting_from(state) : place_of(state.entries, mark + 1)]):
         span = state.between(at - microseconds(window.within), at)
-        if isinstance(window, Spike):
-            holds, total = silence.spikes(window, state, span, at)
-        else:
-            found = trailing.comes_to(window, span)
-            holds, total = trailing.enough(window, found), found or 0.0
+        holds, total = judge(span, at)
         if holds:
             yield firing(span, at, total, ((at, last.id),))
 
 
-def _instants(entries: Sequence[Entry], done: int | None, mark: int) -> Iterator[tuple[int, Entry]]:
-    """Each instant after `done`, up to `mark`, with its last entry."""
-    for place, entry in enumerate(entries):
-        last = place + 1 == len(entries) or entries[place + 1].at != entry.at
-        if last and entry.at <= mark and (done is None or entry.at > done):
+def _instants(entries: Sequence[Entry]) -> Iterator[tuple[int, Entry]]:
+    """Each instant with its last entry."""
+    for entry, after in zip_longest(entries, entries[1:]):
+        if after is None or after.at != entry.at:
             yield entry.at, entry
+
+
+def _waiting_from(state: State) -> int:
+    """The place of the first entry that is not settled yet."""
+    return 0 if state.settled is None else place_of(state.entries, state.settled + 1)
 
 
 def _first(state: State) -> int:
@@ -170,24 +192,27 @@ def _due(window: Window, state: State) -> int | None:
         return None
     if isinstance(window, Absent | Drop):
         return silence.due(window, state)
-    waiting = [entry.at for entry in state.entries if state.settled is None or entry.at > state.settled]
     if isinstance(window, Steps):
         decided = (sequence.decided_at(window, *chain) for chain in sequence.chains(window, state.entries))
         return min((at for at in decided if state.settled is None or at > state.settled), default=None)
-    return min(waiting, default=None)
+    waiting = _waiting_from(state)
+    return state.entries[waiting].at if waiting < len(state.entries) else None
 
 
 def _trimmed(window: Window, verdict: Verdict, newest: int, lateness: timedelta) -> Verdict:
     """Forgets what no span can need any more, and what is beyond the cap."""
     state = verdict.state
-    horizon = newest - microseconds(_span(window) + lateness)
+    span = microseconds(_span(window))
+    horizon = newest - span - microseconds(lateness)
     if _is_settled(window):  # what is not settled yet is still needed, and the span before it
         settled = state.settled if state.settled is not None else _first(state)
-        horizon = min(horizon, settled - microseconds(_span(window)))
-    if isinstance(window, Spike | Drop):
-        state = silence.folded(window, state, horizon)
-    state = without(state, horizon)
-    cap = max(_LEAST_COUNTED, 2 * window.count) if isinstance(window, Count | Distinct) else MOST_KEPT
-    dropped = max(0, len(state.entries) - cap)
-    state = replace(state, entries=state.entries[dropped:]) if dropped else state
-    return replace(verdict, state=state, due=_due(window, state), dropped=verdict.dropped + dropped)
+        horizon = min(horizon, settled - span)
+    if not isinstance(window, Spike) or silence.pays(state, horizon) or len(state.entries) > MOST_KEPT:
+        state = silence.folded(window, state, horizon) if isinstance(window, Spike | Drop) else state
+        state = without(state, horizon)
+    dropped = max(0, len(state.entries) - most_kept(window))
+    state = state._replace(entries=state.entries[dropped:]) if dropped else state
+    due = _due(window, state)
+    if state is verdict.state and due is verdict.due:
+        return verdict
+    return verdict._replace(state=state, due=due, dropped=verdict.dropped + dropped)

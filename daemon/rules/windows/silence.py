@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from daemon.rules.model import Absent, Drop, Spike
-from daemon.rules.windows.state import Entry, Firing, State, Verdict, firing, instant, microseconds
+from daemon.rules.windows.state import Entry, Firing, State, Verdict, firing, instant, microseconds, place_of
+
+_FOLDED = 4
+"""For so many buckets, one entry more may wait to be folded into them."""
 
 _TICKS = 4
 """How often within its `within` a drop is looked for."""
@@ -58,13 +60,15 @@ def _absent(window: Absent, state: State, mark: int) -> Verdict:
     known = [at for at in times if at <= mark]
     memory |= {"last": max(known)} if known else {}
     waiting = tuple(entry for entry in state.entries if entry.at > mark)
-    return Verdict(replace(state, entries=waiting, settled=mark, memory=memory), tuple(firings), tuple(recovered))
+    return Verdict(state._replace(entries=waiting, settled=mark, memory=memory), tuple(firings), tuple(recovered))
 
 
 def spikes(window: Spike, state: State, span: Sequence[Entry], at: int) -> tuple[bool, float]:
     """Whether this span is one, and how many it holds."""
+    if len(span) < window.floor:
+        return False, len(span)
     average = _average(window, state, at)
-    return average is not None and len(span) >= max(window.floor, window.factor * average), len(span)
+    return average is not None and len(span) >= window.factor * average, len(span)
 
 
 def _dropped(window: Drop, state: State, mark: int) -> Verdict:
@@ -81,7 +85,7 @@ def _dropped(window: Drop, state: State, mark: int) -> Verdict:
             memory.setdefault("down", at)
         elif average is not None and len(span) > window.factor * average and memory.pop("down", None) is not None:
             recovered.append((instant(at), None))
-    return Verdict(replace(state, settled=mark, memory=memory), tuple(firings), tuple(recovered))
+    return Verdict(state._replace(settled=mark, memory=memory), tuple(firings), tuple(recovered))
 
 
 def _ticks(window: Drop, state: State, mark: int) -> Iterator[int]:
@@ -116,6 +120,11 @@ def _average(window: Spike | Drop, state: State, at: int) -> float | None:
     return count * within / known
 
 
+def pays(state: State, before: int) -> bool:
+    """Whether there is enough to fold for what it costs, which is all buckets anew."""
+    return place_of(state.entries, before) * _FOLDED >= len(state.memory.get("buckets", ()))
+
+
 def folded(window: Spike | Drop, state: State, before: int) -> State:
     """The same with what happened before `before` as numbers by bucket, and without those past the baseline."""
     old = [entry for entry in state.entries if entry.at < before]
@@ -126,7 +135,7 @@ def folded(window: Spike | Drop, state: State, before: int) -> State:
         buckets[entry.at // within] = buckets.get(entry.at // within, 0) + 1
     if buckets == _buckets(state):
         return state
-    return replace(state, memory={**state.memory, "buckets": {str(key): amount for key, amount in buckets.items()}})
+    return state._replace(memory={**state.memory, "buckets": {str(key): amount for key, amount in buckets.items()}})
 
 
 def _buckets(state: State) -> dict[int, int]:

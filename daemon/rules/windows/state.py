@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left
+from collections.abc import Mapping
 from collections.abc import Sequence as Several
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from operator import attrgetter
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from daemon.model import Json, Severity
@@ -19,6 +21,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
 
+@lru_cache(maxsize=1_000)
 def microseconds(length: timedelta) -> int:
     return length // MICROSECOND
 
@@ -42,11 +45,16 @@ class Entry(NamedTuple):
     """What the kind looks at: a weight, a number, a text, whether a condition held, the number of a step."""
 
 
-_AT = attrgetter("at")
+def place_of(entries: Several[Entry], at: int) -> int:
+    """The place of the first entry that happened at `at` or later."""
+    if not entries or entries[0].at >= at:
+        return 0
+    if entries[-1].at < at:
+        return len(entries)
+    return bisect_left(entries, (at,))  # a shorter tuple comes before all that begin as it does
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(NamedTuple):
     """`entries` in the order of event time; `memory` is the kind's own, of what is no longer among them."""
 
     entries: tuple[Entry, ...] = ()
@@ -54,15 +62,15 @@ class State:
     """Up to when the sources were known to be read."""
     since: int | None = None
     """When the first signal of all happened."""
-    memory: dict[str, Any] = field(default_factory=dict)
+    memory: Mapping[str, Any] = MappingProxyType({})
 
     def between(self, first: int, last: int) -> Several[Entry]:
         """Both ends counted."""
-        left = bisect_left(self.entries, first, key=_AT)
-        return self.entries[left : bisect_right(self.entries, last, lo=left, key=_AT)]
+        left = place_of(self.entries, first)
+        return self.entries[left : place_of(self.entries, last + 1)]
 
     def to_json(self) -> Json:
-        return [[list(entry) for entry in self.entries], self.settled, self.since, self.memory]
+        return [[list(entry) for entry in self.entries], self.settled, self.since, dict(self.memory)]
 
 
 def document_of(window: Window, state: State) -> Json:
@@ -80,7 +88,7 @@ def state_of(window: Window, document: Json) -> State:
 
 def from_json(document: Json) -> State:
     entries, settled, since, memory = document
-    return State(tuple(Entry(*entry) for entry in entries), settled, since, dict(memory))
+    return State(tuple(map(Entry._make, entries)), settled, since, memory)
 
 
 def _signature(window: Window) -> str:
@@ -111,8 +119,7 @@ class Firing:
     total: float = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     state: State
     firings: tuple[Firing, ...] = ()
     recovered: tuple[tuple[datetime, int | None], ...] = ()
@@ -141,5 +148,5 @@ def firing(span: Several[Entry], at: int, total: float, completed: Several[tuple
 
 def without(state: State, before: int) -> State:
     """The same without the entries that happened before `before`."""
-    left = bisect_left(state.entries, before, key=_AT)
-    return replace(state, entries=state.entries[left:]) if left else state
+    left = place_of(state.entries, before)
+    return state._replace(entries=state.entries[left:]) if left else state

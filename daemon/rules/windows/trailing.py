@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
+from types import NoneType
+from typing import TypeAlias
 
 from daemon.model import Json
 from daemon.rules.model import Aggregate, Count, Distinct, Ratio, Window
@@ -14,6 +16,12 @@ from daemon.rules.windows.state import Entry
 COMPARE: Mapping[str, Callable[[float, float], bool]] = {
     "gt": operator.gt, "gte": operator.ge, "lt": operator.lt, "lte": operator.le,
 }  # fmt: skip
+
+_VALUE = operator.attrgetter("value")
+_PLAIN = {str, int, float, NoneType}
+"""Types whose values differ where they are not equal. Not so of true and one."""
+
+Measure: TypeAlias = Callable[[Sequence[Entry]], float | None]
 
 _GROWS = {"sum": ("gt", "gte"), "max": ("gt", "gte"), "min": ("lt", "lte")}
 """Functions, and the comparisons that a further number can only bring nearer."""
@@ -28,29 +36,40 @@ def only_grows(window: Window) -> bool:
     return isinstance(window, Count | Distinct)
 
 
-def comes_to(window: Window, span: Sequence[Entry]) -> float | None:
-    """What the span comes to; None while too little is there."""
+def measure(window: Window) -> Measure:
+    """Says what a span comes to; None while too little is there."""
     match window:
         case Count():
-            return float(sum(entry.value for entry in span))
+            return _weight
         case Distinct():
-            return len({_hashable(entry.value) for entry in span})
+            return _different
         case Ratio():
-            held = sum(1 for entry in span if entry.value)
-            return held / len(span) if len(span) >= window.at_least else None
+            return lambda span: sum(map(bool, map(_VALUE, span))) / len(span) if len(span) >= window.at_least else None
         case Aggregate():
-            return _aggregate(window, [entry.value for entry in span])
+            return lambda span: _aggregate(window, list(map(_VALUE, span)))
         case _:
             raise TypeError(f"a {type(window).__name__} window has no trailing span")
 
 
-def enough(window: Window, total: float | None) -> bool:
-    if total is None:
-        return False
+def enough(window: Window) -> Callable[[float], bool]:
+    """Says whether what a span comes to is enough."""
     if isinstance(window, Aggregate | Ratio):
-        return COMPARE[window.comparison](total, window.bound)
+        compare, bound = COMPARE[window.comparison], window.bound
+        return lambda total: compare(total, bound)
     assert isinstance(window, Count | Distinct)
-    return total >= window.count
+    count = window.count
+    return lambda total: total >= count
+
+
+def judge(window: Aggregate | Ratio) -> Callable[[Sequence[Entry], int], tuple[bool, float]]:
+    """Says of a span whether it is enough, and what it comes to."""
+    comes_to, is_enough = measure(window), enough(window)
+
+    def judged(span: Sequence[Entry], at: int) -> tuple[bool, float]:
+        total = comes_to(span)
+        return total is not None and is_enough(total), total or 0.0
+
+    return judged
 
 
 def needed(window: Window) -> float:
@@ -78,6 +97,15 @@ def _aggregate(window: Aggregate, numbers: list[float]) -> float | None:
 def _percentile(numbers: Sequence[float], p: float) -> float:
     """The nearest rank: the smallest number that at least p percent of them do not exceed."""
     return numbers[max(0, math.ceil(len(numbers) * p / 100) - 1)]
+
+
+def _weight(span: Sequence[Entry]) -> float:
+    return float(sum(map(_VALUE, span)))
+
+
+def _different(span: Sequence[Entry]) -> int:
+    values = list(map(_VALUE, span))
+    return len(set(values) if _PLAIN.issuperset(map(type, values)) else set(map(_hashable, values)))
 
 
 def _hashable(value: Json) -> Json:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 from daemon.model import Json
@@ -22,7 +21,7 @@ def settle(window: FirstSeen | Change, state: State, mark: int) -> Verdict:
     take = _first_seen if isinstance(window, FirstSeen) else _changed
     firings = tuple(take(window, memory, ready, state))  # type: ignore[arg-type]  # each takes its own kind
     dropped = _forget(window, memory, mark) if isinstance(window, FirstSeen) else 0
-    return Verdict(replace(state, entries=waiting, settled=mark, memory=memory), firings, dropped=dropped)
+    return Verdict(state._replace(entries=waiting, settled=mark, memory=memory), firings, dropped=dropped)
 
 
 def _first_seen(window: FirstSeen, memory: dict[str, Any], entries: list[Entry], state: State) -> Iterator[Firing]:
