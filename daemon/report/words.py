@@ -208,8 +208,9 @@ def _acknowledged(body: Mapping[str, Json]) -> str:
 
 
 def _assigned(body: Mapping[str, Json]) -> str:
-    given = [f"{part} {body[part]}" for part in ("team", "site") if body.get(part)]
-    return f"gave it to {' and '.join([str(body['assignee'])] * bool(body.get('assignee')) + given) or 'nobody'}"
+    to = [str(body["assignee"])] if body.get("assignee") else []
+    to += [f"{part} {body[part]}" for part in ("team", "site") if body.get(part)]
+    return f"gave it to {' and '.join(to) or 'nobody'}"
 
 
 def _workaround(body: Mapping[str, Json]) -> str:
