@@ -291,7 +291,10 @@ def test_what_was_made_ready_says_the_same(data: st.DataObject) -> None:
         verdict = mover.advance(state, entry)
         assert advance(window, state, entry) == verdict
         state, late = verdict.state, max(late, minute - 30)
-        state = settle(window, state, at(late)).state if settles else state
+        if settles:
+            verdict = mover.settle(state, at(late))
+            assert settle(window, state, at(late)) == verdict
+            state = verdict.state
 
 
 def test_a_window_that_looks_at_something_else_begins_anew() -> None:

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from datetime import datetime
 
 from daemon.rules.model import Aggregate, Count, Distinct, Ratio, Spike, Window
-from daemon.rules.windows import run, trailing
-from daemon.rules.windows.state import LATENESS, Entry, State, Verdict, microseconds
+from daemon.rules.windows import run, silence, trailing
+from daemon.rules.windows.state import LATENESS, Entry, State, Verdict, microseconds, place_of, stamp
 
 
 class Mover:
@@ -38,7 +38,8 @@ class Mover:
         return self._try(state, entry) or run.advance(self.window, state, entry)
 
     def settle(self, state: State, watermark: datetime) -> Verdict:
-        return run.settle(self.window, state, watermark)
+        """As `run.settle` does."""
+        return self._still(state, stamp(watermark) - 1) or run.settle(self.window, state, watermark)
 
     def _grown(self, state: State, entry: Entry) -> Verdict | None:
         """A kind that fires at once. No span but the one that ends with the entry has come nearer."""
@@ -55,6 +56,19 @@ class Mover:
         since = at if state.since is None or at < state.since else state.since
         added = State(entries, state.settled, since, state.memory)
         return Verdict(added, (), (), None, total if total > 0 else 0.0, self._needed)
+
+    def _still(self, state: State, mark: int) -> Verdict | None:
+        """A spike whose floor is not reached up to `mark`."""
+        entries, settled = state.entries, state.settled
+        if not isinstance(self.window, Spike) or not entries or (settled is not None and mark <= settled):
+            return None
+        upto, few, newest = place_of(entries, mark + 1), max(0, self.window.floor - 1), max(mark, entries[-1].at)
+        first = 0 if settled is None else place_of(entries, settled + 1)
+        full = any(entries[n].at - entries[n - few].at <= self._within for n in range(max(first, few), upto))
+        if full or silence.pays(state, min(newest - self._kept, mark - self._within)) or len(entries) > self._cap:
+            return None
+        due = entries[upto].at if upto < len(entries) else None
+        return Verdict(State(entries, mark, state.since, state.memory), due=due)
 
     def _queued(self, state: State, entry: Entry) -> Verdict | None:
         """A kind that waits for its sources."""

@@ -122,7 +122,8 @@ def _average(window: Spike | Drop, state: State, at: int) -> float | None:
 
 def pays(state: State, before: int) -> bool:
     """Whether there is enough to fold for what it costs, which is all buckets anew."""
-    return place_of(state.entries, before) * _FOLDED >= len(state.memory.get("buckets", ()))
+    old = place_of(state.entries, before)
+    return old > 0 and old * _FOLDED >= len(state.memory.get("buckets", ()))
 
 
 def folded(window: Spike | Drop, state: State, before: int) -> State:
