@@ -49,15 +49,16 @@ def heard(*told: tuple[float, Json], severity: int = 4) -> list[Entry]:
 def play(
     window: Window, entries: Iterable[Entry], read_to: float | None = 10_000, begun: State | None = None
 ) -> tuple[list[Firing], list[datetime]]:
-    """All that the window says of the entries in the order given, its state written and read back each time."""
+    """All that the window, moved as the daemon does, says of the entries, its state read back each time."""
+    mover = Mover(window)
     state, firings, recovered = begun or State(), list[Firing](), list[datetime]()
     for entry in entries:
-        verdict = advance(window, state, entry)
+        verdict = mover.advance(state, entry)
         state = state_of(window, json.loads(json.dumps(document_of(window, verdict.state))))
         firings += verdict.firings
         recovered += [when for when, _ in verdict.recovered]
     if read_to is not None:
-        verdict = settle(window, state, at(read_to))
+        verdict = mover.settle(state, at(read_to))
         firings += verdict.firings
         recovered += [when for when, _ in verdict.recovered]
     return firings, recovered
@@ -129,6 +130,7 @@ def test_a_spike_is_measured_against_the_time_before() -> None:
     burst = [(60 + n / 4, 1) for n in range(12)]
 
     assert minutes(play(window, heard(*quiet, *burst))[0])
+    assert minutes(play(window, heard(*quiet, *burst), 63)[0])
     assert [] == play(window, heard(*quiet))[0]
     assert [] == play(window, heard(*burst))[0]
 
