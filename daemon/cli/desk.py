@@ -29,7 +29,7 @@ from daemon.desk import keeping, orders
 from daemon.desk.desk import Refused
 from daemon.desk.terms import Terms
 from daemon.errors import ConfigError, Problem
-from daemon.model import Incident, Json, Ticket
+from daemon.model import ClockState, Incident, Json, Ticket
 from daemon.portal.client import NotRunning, Rejected, call
 from daemon.portal.local import ticket_said
 from daemon.secret import Secret
@@ -141,7 +141,9 @@ def store_of(setup: app.Setup) -> Iterator[Store]:
 
 
 def _ticket(connection: Connection, one: Ticket) -> dict[str, Json]:
-    clocks = {str(clock.goal): clock for clock in tickets.clocks_of(connection, one.id)}
+    """With when each of its clocks that go on is due."""
+    found = tickets.clocks_of(connection, one.id)
+    clocks = {str(clock.goal): clock for clock in found if clock.state in (ClockState.RUNNING, ClockState.PAUSED)}
     due = {
         goal: clock.deadline.isoformat() if clock.deadline else None
         for goal, clock in clocks.items()
