@@ -11,15 +11,17 @@ from typing import Any
 import pytest
 
 from daemon.clock import ToldClock
-from daemon.contract import Unreadable
+from daemon.contract import Source, Unreadable
 from daemon.errors import Permanent
 from daemon.model import Json, Polarity, Signal
 from daemon.secret import Secret
+from integrations._sentry import Api
 from integrations.sentry import SourceSettings, recorded, source
 from lab.sentry import Sentry
-from lab.server import Request, Response, Server
+from lab.server import Now, Request, Response, Server
 
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
+MONITORS, CHECK_INS = "/monitors/", "/checkins/"
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 BROKEN, RECOVERED, NONE = Polarity.BROKEN, Polarity.RECOVERED, Polarity.NONE
 
@@ -27,13 +29,17 @@ BROKEN, RECOVERED, NONE = Polarity.BROKEN, Polarity.RECOVERED, Polarity.NONE
 class Counting(Sentry):
     """Remembers what it was asked, and may spoil its answers."""
 
-    paths: list[str]
-    spoil: Json = None
+    def __init__(self, now: Now) -> None:
+        super().__init__(now, delay=timedelta(0))
+        self.paths: list[str] = []
+        self.spoilt: dict[str, Json] = {}
+        """What it answers in place of its own, by the end of the path."""
 
     def handle(self, request: Request) -> Response:
         self.paths.append(request.path)
         response = super().handle(request)
-        return Response(200, self.spoil, response.headers) if self.spoil and "checkins" in request.path else response
+        spoilt = next((answer for end, answer in self.spoilt.items() if request.path.endswith(end)), None)
+        return response if spoilt is None else Response(200, spoilt, response.headers)
 
     @property
     def asked(self) -> int:
@@ -51,11 +57,14 @@ class Watch:
     polls: int = 0
     quarantined: list[Unreadable] = field(default_factory=list)
 
+    def source(self, **settings: Any) -> Source:
+        given = {"url": self.url, "organization": "acme", "token": Secret("a-token-of-sentry"), "stream": "crons"}
+        return source("crons", SourceSettings(**{**given, **settings}))
+
     def scan(self, **settings: Any) -> list[Signal]:
         """A minute passes, then a scan is made, whole."""
         self.clock.advance(MINUTE)
-        given = {"url": self.url, "organization": "acme", "token": Secret("a-token-of-sentry"), "stream": "crons"}
-        made = source("crons", SourceSettings(**{**given, **settings}))
+        made = self.source(**settings)
         signals: list[Signal] = []
         more = True
         while more:
@@ -71,8 +80,7 @@ class Watch:
 @pytest.fixture
 def watch() -> Iterator[Watch]:
     clock = ToldClock(NOON)
-    sentry = Counting(clock.now, delay=timedelta(0))
-    sentry.paths = []
+    sentry = Counting(clock.now)
     with Server(sentry) as server:
         yield Watch(clock, sentry, server.url)
 
@@ -269,10 +277,67 @@ def test_projects_and_environments_narrow_what_is_read(watch: Watch) -> None:
 def test_check_ins_that_cannot_be_read_leave_the_monitor_told(watch: Watch, spoil: Json) -> None:
     """It fails all the same; the check-ins are put aside."""
     watch.sentry.check_in("nightly", "missed")
-    watch.sentry.spoil = spoil
+    watch.sentry.spoilt = {CHECK_INS: spoil}
 
     assert [("error", BROKEN)] == told(watch.scan())
     assert 1 == len(watch.quarantined)
+
+
+def test_check_ins_of_another_environment_are_not_its_own(watch: Watch) -> None:
+    """That Sentry filters them is written nowhere."""
+    watch.sentry.check_in("nightly", "error")
+    other = {"environment": "staging", "status": "missed", "dateAdded": "2026-03-02T12:00:30Z"}
+    own = {"environment": "production", "status": "timeout", "dateAdded": "2026-03-02T12:00:00Z"}
+    watch.sentry.spoilt = {CHECK_INS: [other, own]}
+
+    assert [("timeout", BROKEN)] == told(watch.scan())
+
+
+def test_a_monitor_that_cannot_be_read_is_not_gone(watch: Watch) -> None:
+    """Whichever it is."""
+    watch.sentry.check_in("nightly", "error")
+    watch.scan()
+    watch.sentry.spoilt = {MONITORS: [{"id": "?"}]}
+
+    assert [] == [*watch.scan(), *watch.scan(), *watch.scan()]
+    assert 3 == len(watch.quarantined)
+
+
+def test_a_monitor_deleted_since_it_was_listed_is_told_by_the_list(watch: Watch) -> None:
+    """404 for its check-ins is not the end of a scan."""
+    watch.sentry.check_in("nightly", "missed")
+    watch.sentry.faults.add("GET .*/checkins/", "404")
+
+    assert [("error", BROKEN)] == told(watch.scan())
+
+
+def test_an_expired_page_token_begins_the_scan_anew(watch: Watch) -> None:
+    """Nothing is lost by it."""
+    watch.sentry.check_in("nightly", "error")
+    watch.cursor = {"end": "", "to": NOON.isoformat(), "page": "expired", "known": {}}
+
+    assert [("error", BROKEN)] == told(watch.scan())
+
+
+def test_a_watermark_leaves_sentry_a_minute_to_judge(watch: Watch) -> None:
+    """Once a minute it looks for what was missed; then that must show."""
+    batch = watch.source(lateness="30s").poll(None, NOON)
+
+    assert NOON - timedelta(seconds=90) == batch.watermark
+
+
+def test_a_link_leads_to_where_people_read() -> None:
+    """A region's host serves programs; one's own serves both."""
+    addresses = ("https://de.sentry.io", "https://sentry.example.com")
+
+    assert ["https://sentry.io/organizations/acme", "https://sentry.example.com/organizations/acme"] == [
+        pages(address) for address in addresses
+    ]
+
+
+def pages(address: str) -> str:
+    given: dict[str, Any] = {"url": address, "organization": "acme", "token": Secret("a-token-of-sentry")}
+    return Api(SourceSettings(**given), "monitors", "alerts:read").pages
 
 
 def test_a_missing_scope_is_named(watch: Watch) -> None:
