@@ -16,7 +16,7 @@ Desk = Callable[[str, dict[str, Json]], None]
 """How a person acts on tickets: a command and its arguments. Raises LookupError while there is no such ticket."""
 
 _DOES = {
-    "sentry": ("issue", "resolve", "unresolve", "archive", "regress", "delete", "merge"),
+    "sentry": ("issue", "resolve", "unresolve", "archive", "regress", "delete", "merge", "check_in", "mute", "disable"),
     "datadog": ("monitor", "recover", "delete", "event", "log", "security_signal"),
     "cloudtrail": ("event", "expire_tokens"),
     "pagerduty": ("acknowledge", "resolve", "annotate"),

@@ -1,4 +1,4 @@
-"""Sentry simulated: an organisation's issues and projects, over REST.
+"""Sentry simulated: an organisation's issues, cron monitors and projects, over REST.
 
 As the vendor's: paths end in a slash; `query` means `is:unresolved` unless given; counts are strings; pages hang on the
 sort key, which moves while one pages; both rels of `Link` are always there; every answer carries the rate limit's
@@ -14,11 +14,14 @@ from datetime import datetime, timedelta
 from urllib.parse import unquote, urlencode
 
 from lab.search import terms
+from lab.sentry_crons import Cron, monitor, order
 from lab.sentry_search import Asked, bad, read, window
 from lab.server import Json, Now, Refused, Request, Response, Table, route
 from lab.source import Limit, Source, Versions, iso, milliseconds
 
 _ISSUES = r"/api/0/organizations/(?P<org>[^/]+)/issues/"
+_MONITORS = r"/api/0/organizations/(?P<org>[^/]+)/monitors/"
+_HOUR = timedelta(hours=1)
 _PAGE = 100
 _DETAILS = {
     400: "The request could not be read.",
@@ -37,6 +40,8 @@ class _Issue:
 
     environments: set[str] = field(default_factory=set)
     tags: dict[str, str] = field(default_factory=dict)
+    releases: dict[str, Json] = field(default_factory=lambda: {"firstRelease": None, "lastRelease": None})
+    """What one issue shows, and a list does not."""
     rows: Versions[Json | None] = field(default_factory=Versions)
     """None once it is deleted."""
 
@@ -52,12 +57,13 @@ class Sentry(Source):
         """The one that is valid; None: any."""
         self.organization: str | None = None
         """The one that exists; None: any."""
-        self.scopes = {"event:read", "project:read", "org:read"}
+        self.scopes = {"event:read", "project:read", "org:read", "alerts:read"}
         self.limit = Limit(40, timedelta(seconds=1))
         self.thin_pages = False
         """Whether pages are cut before the query is applied, so that even one before the last may be empty."""
         self._issues: dict[str, _Issue] = {}
         self._projects: dict[str, Json] = {}
+        self._crons: dict[str, Cron] = {}
 
     def project(self, slug: str, platform: str = "python") -> Json:
         """The project, made if there is none."""
@@ -79,13 +85,16 @@ class Sentry(Source):
     ) -> None:
         """`count` more events of an issue, the last of them at `at`; the first makes it, with `title` and so on.
 
-        `fields` go over those of the row, by the vendor's names; `environment` and `tags` are searched by, not shown.
+        `fields` go over those of the row, by the vendor's names; `environment` and `tags` are searched by, not shown;
+        `release` shows where one issue is asked for.
         """
         with self.lock:
             at = at or self.now()
             known = self._issues.setdefault(id, _Issue())
             known.environments.add(fields.pop("environment", "production"))
             known.tags.update(fields.pop("tags", {}))
+            if release := fields.pop("release", None):
+                known.releases = _released(known.releases, release, at)
             row = known.rows.newest or self._new(id, title or f"Issue {id}", self.project(project), level, at)
             self._put(id, {**_again(row, count, 0, at), **fields}, at, late)
 
@@ -117,6 +126,36 @@ class Sentry(Source):
             count, users = int(gone["count"]), gone["userCount"]
             self._put(into, _again(row, count, users, read(gone["lastSeen"])), self.now(), None)
             self.delete(id)
+
+    def check_in(
+        self,
+        slug: str,
+        status: str = "ok",
+        environment: str = "production",
+        project: str = "shop",
+        at: datetime | None = None,
+        late: timedelta | None = None,
+        threshold: int = 1,
+    ) -> None:
+        """A check-in of an hourly job, `ok`, `error`, `missed` or `timeout`; the first makes the monitor."""
+        with self.lock:
+            at, number = at or self.now(), len(self._crons) + 1
+            row = monitor(slug, number, self.project(project), at, threshold)
+            cron = self._crons.setdefault(slug, Cron(row, number))
+            cron.check_in(status, environment, at, self._send(slug, at, late), _HOUR)
+
+    def mute(self, slug: str, muted: bool = True) -> None:
+        """All environments of a cron monitor."""
+        with self.lock:
+            self._crons[slug].change(self.now(), isMuted=muted)
+
+    def disable(self, slug: str) -> None:
+        with self.lock:
+            self._crons[slug].row["status"] = "disabled"
+
+    def delete_cron(self, slug: str) -> None:
+        with self.lock:
+            del self._crons[slug]
 
     def _known(self, id: str) -> Json:
         row = self._issues[id].rows.newest if id in self._issues else None
@@ -214,7 +253,28 @@ class Sentry(Source):
         self._allow(org, "event:read")
         issue = self._issues.get(unquote(id))
         row = issue.rows.seen(self.now()) if issue else None
-        return Response(200, _shown(row, request, org)) if row else self.failure(404)
+        if not issue or not row:
+            return self.failure(404)
+        return Response(200, {**_shown(row, request, org), **issue.releases})
+
+    @route("GET", _MONITORS)
+    def list_monitors(self, request: Request, org: str) -> Response:
+        self._allow(org, "alerts:read")
+        slugs, places = self._asked_projects(request), _places(request)
+        shown = [row for cron in self._crons.values() if (row := cron.shown(self.now(), places))]
+        rows = [row for row in shown if not slugs or row["project"]["slug"] in slugs]
+        rows.sort(key=lambda row: order(row, request.arg("sort", "status")))
+        page, links = _paged(rows, "none", request)
+        return Response(200, page, {"Link": links})
+
+    @route("GET", _MONITORS + r"(?P<slug>[^/]+)/checkins/")
+    def list_check_ins(self, request: Request, org: str, slug: str) -> Response:
+        self._allow(org, "alerts:read")
+        cron = self._crons.get(unquote(slug))
+        if cron is None:
+            return self.failure(404)
+        page, links = _paged(cron.check_ins_shown(self.now(), _places(request)), "none", request)
+        return Response(200, page, {"Link": links})
 
     @route("GET", r"/api/0/organizations/(?P<org>[^/]+)/projects/")
     def list_projects(self, request: Request, org: str) -> Response:
@@ -235,22 +295,40 @@ class Sentry(Source):
             raise Refused(self.failure(403))
 
     def _among(self, request: Request) -> list[_Issue]:
-        """Those of the projects and environments asked for; a project that the token cannot see is refused."""
+        """Those of the projects and environments asked for."""
+        slugs, places = self._asked_projects(request), _places(request)
+        return [
+            issue
+            for issue in self._issues.values()
+            if (not places or places & issue.environments) and (not slugs or _slug(issue) in slugs)
+        ]
+
+    def _asked_projects(self, request: Request) -> set[str]:
+        """Slugs, none: all. A project that the token cannot see is refused."""
         asked = {one for one in request.query.get("project", []) if one not in ("", "-1")}
         slugs = {slug for slug, row in self._projects.items() if {slug, row["id"]} & asked}
         if len(slugs) < len(asked):
             raise Refused(self.failure(403))
-        places = {one for one in request.query.get("environment", []) if one}
-        return [
-            issue
-            for issue in self._issues.values()
-            if (not places or places & issue.environments) and (not asked or _slug(issue) in slugs)
-        ]
+        return slugs
 
     def states(self) -> list[Table]:
         rows = [row for issue in self._issues.values() if (row := issue.rows.newest)]
         columns = ("shortId", "id", "title", "level", "status", "substatus", "count", "lastSeen")
-        return [Table("Issues", columns, [[row[column] for column in columns] for row in rows])]
+        places = [(slug, row) for slug, cron in self._crons.items() for row in cron.newest()]
+        shown = ("name", "status", "isMuted", "lastCheckIn", "nextCheckIn")
+        return [
+            Table("Issues", columns, [[row[column] for column in columns] for row in rows]),
+            Table("Cron monitors", ("slug", *shown), [[slug, *(row[one] for one in shown)] for slug, row in places]),
+        ]
+
+
+def _places(request: Request) -> set[str]:
+    return {one for one in request.query.get("environment", []) if one}
+
+
+def _released(before: Json, version: str, at: datetime) -> Json:
+    release = {"version": version, "shortVersion": version.rpartition("@")[2], "dateCreated": iso(at), "ref": None}
+    return {"firstRelease": before["firstRelease"] or release, "lastRelease": release}
 
 
 def _slug(issue: _Issue) -> str | None:
@@ -279,7 +357,8 @@ def _shown(row: Json, request: Request, org: str) -> Json:
 
 
 def _endpoint(path: str) -> str:
-    return re.sub(r"/\d+/", "/{id}/", path)
+    """What the limit counts by: one for all issues, and one for all monitors."""
+    return re.sub(r"/(issues|monitors)/[^/]+/", r"/\1/{id}/", path)
 
 
 def _score(row: Json, sort: str) -> int:

@@ -30,7 +30,10 @@ WARNING = "  warning: {type: webhook, url: https://chat.example.com, secret: $HO
 PAGE_OFF = "  page: {type: webhook, enabled: false}\n"
 
 _SOURCE = "sources:\n  sentry: "
-_TOKEN = "Get one: Sentry: Settings, Developer Settings, new internal integration. It must be allowed: event:read."
+_TOKEN = (
+    "Get one: Sentry: Settings, Developer Settings, new internal integration."
+    " It must be allowed: event:read, alerts:read."
+)
 _STORE = "Write sqlite:///heliograph.db, or postgresql+psycopg://user@host/name, or the variable that holds it."
 _LIST = "Write [a, b], or each item on a line of its own after '- '."
 

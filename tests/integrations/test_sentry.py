@@ -49,6 +49,11 @@ class Watch:
             more = batch.more or batch.watermark is None
         return signals
 
+    def scan_anew(self, **settings: Any) -> list[Signal]:
+        """As one who knew nothing."""
+        self.cursor = None
+        return self.scan(**settings)
+
     def probe(self, **settings: Any) -> str:
         """What is said of a refusal."""
         with pytest.raises(Permanent) as caught:
@@ -155,6 +160,116 @@ def test_what_broke_and_was_resolved_between_two_scans_tells_both(watch: Watch) 
 
     assert [("7", BROKEN), ("7", RECOVERED)] == polarities(signals)
     assert [("unresolved", 20), ("resolved", 0)] == [(one.fields["status"], one.count_delta) for one in signals]
+
+
+def test_what_broke_and_was_resolved_was_new_if_it_began_then(watch: Watch) -> None:
+    """Sentry shows no substatus of a resolved issue; rules ask for it."""
+    watch.sentry.issue("7")
+    watch.sentry.resolve("7")
+
+    assert ["new", None] == substatuses(watch.scan())
+
+
+def test_what_came_back_and_was_resolved_between_two_scans_had_regressed(watch: Watch) -> None:
+    """We knew it as resolved."""
+    watch.sentry.issue("7")
+    watch.sentry.resolve("7")
+    watch.scan()
+    watch.sentry.regress("7")
+    watch.sentry.resolve("7")
+
+    assert ["regressed", None] == substatuses(watch.scan())
+
+
+def test_what_went_on_and_was_resolved_between_two_scans_was_what_it_was_known_as(watch: Watch) -> None:
+    """Its last events came before it was resolved."""
+    watch.sentry.issue("7", substatus="escalating")
+    watch.scan()
+    watch.sentry.issue("7")
+    watch.sentry.resolve("7")
+
+    assert ["escalating", None] == substatuses(watch.scan())
+
+
+@pytest.mark.parametrize("details", [{"inNextRelease": True}, {"inRelease": "shop@2"}, {"inCommit": {"id": "c0ffee"}}])
+def test_events_of_an_old_release_are_no_regression(watch: Watch, details: dict[str, Any]) -> None:
+    """They leave an issue resolved that was resolved in a later one."""
+    watch.sentry.issue("7")
+    watch.sentry.resolve("7")
+    watch.scan()
+    watch.sentry.issue("7", status="resolved", substatus=None, statusDetails=details)
+
+    assert [None, None] == substatuses(watch.scan())
+
+
+def test_what_was_resolved_long_before_we_looked_has_no_substatus(watch: Watch) -> None:
+    """Nothing tells whether it had come back, or never gone."""
+    watch.sentry.issue("7", at=NOON - timedelta(days=1))
+    watch.sentry.issue("7")
+    watch.sentry.resolve("7")
+
+    assert [None, None] == substatuses(watch.scan())
+
+
+def substatuses(signals: list[Signal]) -> list[Any]:
+    assert [BROKEN, RECOVERED] == [signal.polarity for signal in signals]
+    return [signal.fields["substatus"] for signal in signals]
+
+
+def test_an_issue_tells_its_releases_if_they_are_asked_for(watch: Watch) -> None:
+    """The list does not show them: one call for each that changed, none for what did not."""
+    watch.sentry.issue("7", release="shop@4.1")
+    watch.sentry.issue("7", release="shop@4.2")
+    watch.sentry.issue("8")
+
+    signals = watch.scan(releases=True)
+    again = watch.scan(releases=True)
+
+    releases = {one.fields["id"]: (version(one, "firstRelease"), version(one, "lastRelease")) for one in signals}
+    assert {"7": ("shop@4.1", "shop@4.2"), "8": (None, None)} == releases
+    assert [] == again
+    assert "lastRelease" not in watch.scan_anew(releases=False)[0].fields
+
+
+def test_only_the_busiest_issues_of_a_page_are_asked_for_their_release(watch: Watch) -> None:
+    """A storm costs twenty calls a page, no more; the others are told without."""
+    for number in range(60):
+        watch.sentry.issue(str(number), count=number + 1, release="shop@4.2")
+
+    signals = watch.scan(releases=True)
+
+    asked = {one.fields["id"] for one in signals if "lastRelease" in one.fields}
+    assert 60 == len(signals)
+    assert {str(number) for number in range(40, 60)} == asked
+
+
+def test_what_is_resolved_is_not_asked_for_its_release(watch: Watch) -> None:
+    """It spikes no more."""
+    watch.sentry.issue("7", release="shop@4.2")
+    watch.scan(releases=True)
+    watch.sentry.resolve("7")
+
+    (signal,) = watch.scan(releases=True)
+
+    assert "lastRelease" not in signal.fields
+
+
+def test_a_recorded_issue_keeps_what_names_its_releases(watch: Watch) -> None:
+    """The answer for a single one has them, at length."""
+    watch.sentry.issue("7", release="shop@4.2")
+    with http.session() as session:
+        headers = {"Authorization": "Bearer a-token-of-sentry"}
+        answer = session.get(f"{watch.url}/api/0/organizations/acme/issues/7/", headers=headers).json()
+
+    (signal,) = by_id(recorded("errors", answer))
+
+    assert {"version", "shortVersion", "dateCreated"} == signal.fields["lastRelease"].keys()
+    assert "shop@4.2" == version(signal, "lastRelease")
+
+
+def version(signal: Signal, which: str) -> str | None:
+    release = signal.fields[which]
+    return release["version"] if release else None
 
 
 def test_archiving_neither_breaks_nor_recovers(watch: Watch) -> None:

@@ -329,3 +329,38 @@ def test_an_issues_link_leads_to_a_page(lab: Lab) -> None:
     page = requests.get(link, timeout=5).text
     assert "TypeError: &lt;b&gt;" in page
     assert "/api/0/organizations/acme/issues/" in page
+
+
+def test_a_monitor_shows_the_state_of_each_environment(lab: Lab) -> None:
+    """It fails at its threshold; a missed check-in does not move the last one; the newest check-in comes first."""
+    lab.sentry.check_in("nightly", "ok", at=ago(20), threshold=2)
+    lab.sentry.check_in("nightly", "error", at=ago(15))
+    (before,) = lab.get("monitors/").json()
+    lab.sentry.check_in("nightly", "missed", at=ago(10))
+    (after,) = lab.get("monitors/").json()
+
+    (first,), (then,) = before["environments"], after["environments"]
+    assert ("ok", None) == (first["status"], first["activeIncident"])
+    assert ("error", "2026-03-02T11:45:00Z") == (then["status"], then["activeIncident"]["startingTimestamp"])
+    assert "2026-03-02T11:45:00Z" == first["lastCheckIn"] == then["lastCheckIn"]
+    assert ["missed", "error", "ok"] == [row["status"] for row in lab.get("monitors/nightly/checkins/").json()]
+    assert 404 == lab.get("monitors/weekly/checkins/").status_code
+
+
+def test_monitors_come_by_name_or_those_that_fail_first(lab: Lab) -> None:
+    """The vendor's own order moves with what happens."""
+    lab.sentry.check_in("b", "error", late=AT_ONCE)
+    lab.sentry.check_in("a", "ok", late=AT_ONCE)
+
+    assert ["b", "a"] == [row["slug"] for row in lab.get("monitors/").json()]
+    assert ["a", "b"] == [row["slug"] for row in lab.get("monitors/", sort="name").json()]
+
+
+def test_one_issue_shows_the_releases_that_the_list_does_not(lab: Lab) -> None:
+    """The first and the last that reported it."""
+    lab.sentry.issue("11", release="shop@1", late=AT_ONCE)
+    lab.sentry.issue("11", release="shop@2", late=AT_ONCE)
+    row = lab.get("issues/11/").json()
+
+    assert ("shop@1", "shop@2") == (row["firstRelease"]["version"], row["lastRelease"]["version"])
+    assert "lastRelease" not in lab.get().json()[0]
