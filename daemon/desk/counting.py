@@ -18,8 +18,9 @@ _WITHDRAWN = "_withdrawn"
 Cycle = tuple[Goal, int]
 
 
-def entries(ticket: Ticket, readings: Iterable[Clock], rows: Sequence[Counted]) -> list[Counted]:
-    """What must be counted so that the figures say what the clocks do. Nothing, if they do."""
+def entries(ticket: Ticket, readings: Iterable[Clock], rows: Sequence[Counted], *, takes_back: bool) -> list[Counted]:
+    """What must be counted so that the figures say what the clocks do. Nothing, if they do; and unless it `takes_back`,
+    nothing for what they say no longer."""
     said = {
         (clock.goal, clock.cycle): {DECISION: clock.decided_at, BREACH: clock.breached_at, "severity": clock.severity}
         for clock in readings
@@ -27,11 +28,13 @@ def entries(ticket: Ticket, readings: Iterable[Clock], rows: Sequence[Counted]) 
     found: list[Counted] = []
     for cycle in {**said, **{(row.goal, row.cycle): None for row in rows}}:
         mine = [row for row in rows if (row.goal, row.cycle) == cycle]
-        found += _of_cycle(ticket, cycle, said.get(cycle, {}), mine)
+        found += _of_cycle(ticket, cycle, said.get(cycle, {}), mine, takes_back=takes_back)
     return found
 
 
-def _of_cycle(ticket: Ticket, cycle: Cycle, said: Mapping[str, object], mine: Sequence[Counted]) -> list[Counted]:
+def _of_cycle(
+    ticket: Ticket, cycle: Cycle, said: Mapping[str, object], mine: Sequence[Counted], *, takes_back: bool
+) -> list[Counted]:
     found: list[Counted] = []
     for kind in (DECISION, BREACH):
         stands, at = standing(mine, kind), said.get(kind)
@@ -40,7 +43,7 @@ def _of_cycle(ticket: Ticket, cycle: Cycle, said: Mapping[str, object], mine: Se
             severity = said["severity"]
             assert isinstance(severity, int)
             found.append(Counted(*cycle, kind, following, ticket.client, severity, at))
-        elif stands is not None and at is None:
+        elif stands is not None and at is None and takes_back:
             taken_back = Counted(*cycle, kind + _WITHDRAWN, following, stands.client, stands.severity, stands.at)
             found.append(taken_back)
     return found

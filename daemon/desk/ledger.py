@@ -38,22 +38,22 @@ def record(
         raise RuntimeError(f"ticket {ticket.id} changed under this transaction")
     changed = after(ticket, event)
     tickets.save(connection, changed)
-    return settle(connection, terms, changed, now)
+    return settle_all(connection, terms, [changed], now, takes_back=event.effective_at < now)[0]
 
 
-def settle(connection: Connection, terms: Terms, ticket: Ticket, now: datetime) -> Ticket:
-    """Refolds the ticket's clocks and records what has come due, each once; and what was counted and is not so."""
-    return settle_all(connection, terms, [ticket], now)[0]
+def settle_all(
+    connection: Connection, terms: Terms, some: Sequence[Ticket], now: datetime, *, takes_back: bool = False
+) -> list[Ticket]:
+    """Refolds the tickets' clocks and records what has come due, each once, in as many statements as for one.
 
-
-def settle_all(connection: Connection, terms: Terms, some: Sequence[Ticket], now: datetime) -> list[Ticket]:
-    """The same for many, in as many statements as for one."""
+    Only what is told late `takes_back` what was counted and is not so: no change of hours or zones undoes a breach.
+    """
     numbers = [ticket.id for ticket in some]
     logs = tickets.logs(connection, numbers)
     readings = {ticket.id: sla.fold(terms.policy.pinned(ticket.contract), logs[ticket.id], now) for ticket in some}
     tickets.save_clocks(connection, readings)
     _warn(connection, terms, some, readings, now)
-    return _count(connection, some, readings, now)
+    return _count(connection, some, readings, now, takes_back=takes_back)
 
 
 Readings: TypeAlias = Mapping[int, Sequence[Clock]]
@@ -92,10 +92,15 @@ def _come_due(clock: Clock, now: datetime) -> list[Threshold]:
     return [threshold for _, threshold in sorted(instants, key=lambda pair: pair[0])]
 
 
-def _count(connection: Connection, some: Sequence[Ticket], readings: Readings, now: datetime) -> list[Ticket]:
+def _count(
+    connection: Connection, some: Sequence[Ticket], readings: Readings, now: datetime, *, takes_back: bool
+) -> list[Ticket]:
     """A cycle is decided once, and breached once. What a replay takes back is counted apart, and told on the log."""
     rows = tickets.counted_of(connection, [ticket.id for ticket in some])
-    entries = {ticket.id: counting.entries(ticket, readings[ticket.id], rows[ticket.id]) for ticket in some}
+    entries = {
+        ticket.id: counting.entries(ticket, readings[ticket.id], rows[ticket.id], takes_back=takes_back)
+        for ticket in some
+    }
     tickets.count(connection, entries, now)
     return [_corrected(connection, ticket, entries[ticket.id], now) for ticket in some]
 

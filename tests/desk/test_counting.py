@@ -126,3 +126,16 @@ def test_a_ticket_goes_on_after_a_correction(world: World) -> None:
     world.after(timedelta(minutes=1))
     with world.store.write() as connection:
         assert 4 == commands.reply(world.desk(connection), 1, "Still at it.").version
+
+
+def test_only_what_is_told_late_takes_anything_back(world: World) -> None:
+    """A look at the clocks that comes out otherwise, as after a change of zones, undoes no breach."""
+    world.hear(signal("a"))
+    world.until(NOON + HOUR)
+    world.run(world.clocks())
+    with world.store.write() as connection:
+        ticket = tickets.get(connection, 1)
+        assert ticket is not None
+        ledger.settle_all(connection, world.terms, [ticket], NOON + MINUTE)
+
+    assert ["decision", "breach"] == [row["kind"] for row in world.rows("decisions") if row["goal"] == "response"]
