@@ -84,12 +84,20 @@ def perform(setup: app.Setup, noun: str, verb: str, subject: str, said: dict[str
     if noun == "ticket" and subject and not subject.isdecimal():
         raise Refused(f"'{subject}' is no ticket's number")
     try:
-        token = Secret(setup.token_file.read_text())
         path = f"/{noun}s/{quote(subject, safe='')}/{verb}" if subject else f"/{noun}s"
-        answer: Any = call(setup.socket, token, path, said)
-    except (NotRunning, OSError):
+        answer = ask_daemon(setup, path, said)
+    except NotRunning:
         return [ticket_said(one) for one in _directly(setup, noun, verb, subject, json.dumps(said))]
     return list(answer["tickets"])
+
+
+def ask_daemon(setup: app.Setup, path: str, said: Mapping[str, Json]) -> Any:
+    """What the daemon that runs answers. Raises NotRunning where none does, Rejected with its reason."""
+    try:
+        token = Secret(setup.token_file.read_text())
+    except OSError as error:
+        raise NotRunning(f"no daemon has left its token: {error}") from None
+    return call(setup.socket, token, path, said)
 
 
 def _directly(setup: app.Setup, noun: str, verb: str, subject: str, said: str) -> list[Ticket]:

@@ -10,13 +10,12 @@ from datetime import datetime
 from typing import Any
 
 from daemon import app
-from daemon.cli.desk import setup_of, store_of
+from daemon.cli.desk import ask_daemon, setup_of, store_of
 from daemon.cli.show import console, plain, show
 from daemon.desk import orders
 from daemon.desk.desk import Refused
-from daemon.portal.client import NotRunning, Rejected, call
+from daemon.portal.client import NotRunning, Rejected
 from daemon.portal.local import handover_said
-from daemon.secret import Secret
 from daemon.sla.duty import Duty
 from daemon.store import handovers
 from daemon.store.handovers import Handover, Rota
@@ -99,9 +98,8 @@ def act(options: argparse.Namespace) -> int:
 
 def _perform(setup: app.Setup, verb: str, number: int, said: dict[str, Any]) -> dict[str, Any]:
     try:
-        token = Secret(setup.token_file.read_text())
-        answer: Any = call(setup.socket, token, f"/handovers/{number}/{verb}", said)
-    except (NotRunning, OSError):
+        answer = ask_daemon(setup, f"/handovers/{number}/{verb}", said)
+    except NotRunning:
         return handover_said(_directly(setup, verb, number, said))
     return dict(answer["handover"])
 

@@ -15,16 +15,15 @@ from typing import Any
 
 from daemon import app
 from daemon.cli import WRONG
-from daemon.cli.desk import setup_of, store_of
+from daemon.cli.desk import ask_daemon, setup_of, store_of
 from daemon.cli.show import plain, show
 from daemon.contract import parse_duration
 from daemon.desk import silences as desk
 from daemon.desk.desk import Refused
-from daemon.portal.client import NotRunning, Rejected, call
+from daemon.portal.client import NotRunning, Rejected
 from daemon.portal.local import silence_said
 from daemon.rules.policy import GROUP
 from daemon.rules.selectors import known_values, unknown
-from daemon.secret import Secret
 from daemon.store import silences
 from daemon.store.silences import Kept
 
@@ -78,8 +77,8 @@ def _told(setup: app.Setup, options: argparse.Namespace, command: str, said: dic
 
 def _perform(setup: app.Setup, command: str, said: dict[str, Any]) -> dict[str, Any]:
     try:
-        answer: Any = call(setup.socket, Secret(setup.token_file.read_text()), command, said)
-    except (NotRunning, OSError):
+        answer = ask_daemon(setup, command, said)
+    except NotRunning:
         return silence_said(_directly(setup, command, said))
     return dict(answer["silence"])
 
