@@ -26,7 +26,7 @@ from sqlalchemy.engine import make_url
 
 import integrations
 from daemon.clock import Clock
-from daemon.collector import Collector
+from daemon.collector import Collector, Known
 from daemon.config import load as configuration
 from daemon.config.schema import ActionEntry, Config, SourceEntry
 from daemon.contract import Action, Example, Feed, OnCall, Pushed, Recording, Settings, Source
@@ -143,6 +143,17 @@ class Setup:
         url = make_url(self.config.store)
         base = Path(url.database) if url.get_backend_name() == "sqlite" and url.database else self.config.path
         return base.with_name(base.name + suffix)
+
+    @property
+    def live_rules(self) -> tuple[str, ...]:
+        """Those of which an incident can come."""
+        return tuple(rule.id for rule in self.rules if rule.stage == "live" and not rule.silent)
+
+    @property
+    def known(self) -> Known:
+        """What figures there will be of."""
+        sources = {name: entry.type for name, entry in self.sources.items()}
+        return Known(self.terms, sources, tuple(self.actions), self.live_rules)
 
     @property
     def detection(self) -> Detection:
@@ -286,12 +297,8 @@ class Daemon:
             self.metrics.declare_source(name)
         for role in self._actions:
             self.metrics.declare_role(role)
-        self.registry.register(
-            Collector(
-                self.store, self.clock, lambda: self.setup.config.policy.clients, lambda: self._sources,
-                lambda: self._actions,
-            )
-        )  # fmt: skip
+        self.metrics.declare_rules(rule.id for rule in self.setup.rules)
+        self.registry.register(Collector(self.store, self.clock, lambda: self.setup.known))
 
     def close(self) -> None:
         self.store.close()
@@ -331,6 +338,7 @@ class Daemon:
             with self.store.write() as connection:
                 fresh = self._kept(connection, fresh)
             self.setup = fresh
+            self.metrics.declare_rules(rule.id for rule in fresh.rules)
 
         return Reload(lambda: digest(self.setup.config), take, self.store, self._terms, self.metrics, self.setup.digest)
 

@@ -17,6 +17,8 @@ Key: TypeAlias = tuple[str, ...]
 
 PREFIX = "heliograph_"
 SEVERITIES = ("1", "2", "3", "4")
+OTHER = "other"
+"""Stands for the values of a label beyond as many as the configuration allows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ RESPONSE = Figure("histogram", "ticket_response_seconds", "From the report to th
 RESOLUTION = Figure("histogram", "ticket_resolution_seconds", "From the report to each resolve, by the clock on the "
                     "wall: opened again, it counts again.", ("sev", "origin"), _RESOLUTION)  # fmt: skip
 DEFECTS = Figure("gauge", "defects", "Filed, for tickets that are not resolved. `kind` is `quick_fix`, `minor_release` "
-                 "or `undecided`; `state` is `open`, `past_eta`, or `deployed` and not validated yet.",
+                 "or `undecided`; `state` is `open` or, with the resolution overdue, `past_eta`.",
                  ("sev", "kind", "state"))  # fmt: skip
 RCAS = Figure("gauge", "rcas", "Reports on a root cause: `requested`, `overdue` or `shared`.", ("state",))
 RELEASE_NEXT = Figure("gauge", "release_next_timestamp_seconds", "When the next minor release that a fix confirmed now "

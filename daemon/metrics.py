@@ -1,18 +1,22 @@
-"""Every figure that the daemon keeps of its own activity, named once. What the store knows is `collector.py`'s.
+"""The figures of the daemon's own activity, counted as it happens. What the store knows is `collector/`'s.
 
-Conventions: base units, an instant rather than an age, one counter for all and one for what failed. Whatever labels
-are known in advance stand at 0 from the start (`declare_…`), since a rate misses the first step of a new series.
+Whatever labels are known in advance stand at 0 from the start (`declare_…`), since a rate misses the first step of a
+new series.
 """
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, disable_created_metrics
+
+from daemon import catalogue
+from daemon.catalogue import OTHER, Figure
 
 POLL_REASONS = ("auth", "bad_answer", "not_found", "rate_limited", "server_error", "timeout", "tls", "unreachable")
 """Why a poll fails, as `http.py` and the integrations say it."""
@@ -21,39 +25,52 @@ DROP_REASONS = ("unwanted", "unreadable")
 OPERATIONS = ("open", "update", "close", "find")
 """A delivery's verbs, and asking what became of one."""
 
-_SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25)
-"""A call outside is cut off at 25 s."""
 _PLAIN = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 
 class Metrics:
-    """Counts into `registry`. Sources and roles are configured names, so labels are bounded."""
+    """Counts into `registry`. Sources, roles and rules are configured names, so labels are bounded."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    def __init__(self, registry: CollectorRegistry, rules_at_most: int = 500) -> None:
         # Else every counter brings a second series that nobody reads.
         disable_created_metrics()  # type: ignore[no-untyped-call]
-        Info("heliograph_build", "The version that is running.", registry=registry).info(
-            {"version": _version("heliograph"), "tzdata": _version("tzdata")}
+        self._registry = registry
+        self._rules_at_most = rules_at_most
+        self._rules: set[str] = set()
+        self._info(catalogue.BUILD).info(
+            {
+                "version": _version("heliograph"),
+                "revision": os.environ.get("HELIOGRAPH_REVISION", ""),
+                "tzdata": _version("tzdata"),
+            }
         )
-        self._declare_polls(registry)
-        self._declare_requests(registry)
-        self._tick = Gauge(
-            "heliograph_scheduler_last_tick_timestamp_seconds", "When clocks were last looked at.", registry=registry
-        )
-
-        self._windows_capped = Counter(
-            "heliograph_rule_state_dropped", "Signals or values that a rule's windows forgot because a cap bit.",
-            ["rule"], registry=registry,
-        )  # fmt: skip
-        self._reload_worked = Gauge(
-            "heliograph_config_last_reload_successful", "1 if the files' latest content is what runs, else 0.",
-            registry=registry,
-        )  # fmt: skip
-        self._reloaded_at = Gauge(
-            "heliograph_config_last_reload_success_timestamp_seconds", "When what runs was taken.", registry=registry
-        )
-        self._config = Info("heliograph_config", "The set that runs, by its content.", registry=registry)
+        self._config = self._info(catalogue.CONFIG)
         self._config.info({"hash": ""})
+        self._reload_worked = self._gauge(catalogue.RELOAD_WORKED)
+        self._reloaded_at = self._gauge(catalogue.RELOADED_AT)
+        self._tick = self._gauge(catalogue.TICK)
+        self._polls = self._counter(catalogue.POLLS)
+        self._poll_failures = self._counter(catalogue.POLL_FAILURES)
+        self._poll_seconds = self._histogram(catalogue.POLL_SECONDS)
+        self._events = self._counter(catalogue.EVENTS)
+        self._dropped = self._counter(catalogue.EVENTS_DROPPED)
+        self._matches = self._counter(catalogue.RULE_MATCHES)
+        self._windows_capped = self._counter(catalogue.RULE_STATE_DROPPED)
+        self._requests = self._counter(catalogue.REQUESTS)
+        self._request_failures = self._counter(catalogue.REQUEST_FAILURES)
+        self._request_seconds = self._histogram(catalogue.REQUEST_SECONDS)
+
+    def _counter(self, figure: Figure) -> Counter:
+        return Counter(figure.base, figure.help, figure.labels, registry=self._registry)
+
+    def _gauge(self, figure: Figure) -> Gauge:
+        return Gauge(figure.base, figure.help, figure.labels, registry=self._registry)
+
+    def _histogram(self, figure: Figure) -> Histogram:
+        return Histogram(figure.base, figure.help, figure.labels, buckets=figure.buckets, registry=self._registry)
+
+    def _info(self, figure: Figure) -> Info:
+        return Info(figure.base, figure.help, registry=self._registry)
 
     def reloaded(self, now: datetime, hash: str) -> None:
         """Configuration, policy and rules were taken."""
@@ -64,37 +81,6 @@ class Metrics:
     def not_reloaded(self) -> None:
         """They were refused: what ran runs on."""
         self._reload_worked.set(0)
-
-    def _declare_polls(self, registry: CollectorRegistry) -> None:
-        by_source, by_reason = ["source"], ["source", "reason"]
-        self._polls = Counter("heliograph_source_polls", "Polls made.", by_source, registry=registry)
-        self._poll_failures = Counter(
-            "heliograph_source_poll_failures", "Polls that failed.", by_reason, registry=registry
-        )
-        self._poll_seconds = Histogram(
-            "heliograph_source_poll_duration_seconds", "How long polls took.", by_source, buckets=_SECONDS,
-            registry=registry,
-        )  # fmt: skip
-        self._events = Counter("heliograph_source_events", "What sources said.", by_source, registry=registry)
-        self._dropped = Counter(
-            "heliograph_source_events_dropped",
-            "What sources said and was not kept: no rule wanted it, or it could not be read.",
-            by_reason,
-            registry=registry,
-        )
-
-    def _declare_requests(self, registry: CollectorRegistry) -> None:
-        by_operation = ["target", "operation"]
-        self._requests = Counter(
-            "heliograph_outbound_requests", "Deliveries tried, and look-ups.", by_operation, registry=registry
-        )
-        self._request_failures = Counter(
-            "heliograph_outbound_request_failures", "Those that failed.", [*by_operation, "reason"], registry=registry
-        )
-        self._request_seconds = Histogram(
-            "heliograph_outbound_request_duration_seconds", "How long they took.", by_operation, buckets=_SECONDS,
-            registry=registry,
-        )  # fmt: skip
 
     def declare_source(self, name: str) -> None:
         """Shows a source at 0 before its first poll."""
@@ -113,6 +99,18 @@ class Metrics:
             self._request_seconds.labels(role, operation)
             for reason in REQUEST_REASONS:
                 self._request_failures.labels(role, operation, reason)
+
+    def declare_rules(self, rules: Iterable[str]) -> None:
+        """Shows rules at 0 before they match: at the start, and when they are taken anew."""
+        for label in map(self._rule, rules):
+            self._matches.labels(label)
+            self._windows_capped.labels(label)
+
+    def _rule(self, rule: str) -> str:
+        """As a label: the first so many stand for themselves."""
+        if len(self._rules) < self._rules_at_most:
+            self._rules.add(rule)
+        return rule if rule in self._rules else OTHER
 
     @contextmanager
     def polled(self, source: str) -> Iterator[None]:
@@ -134,10 +132,15 @@ class Metrics:
         self._events.labels(source).inc()
         self._dropped.labels(source, _bounded(reason, otherwise="unreadable")).inc()
 
+    def matched(self, signals: Mapping[str, int]) -> None:
+        """How many new signals, by rule."""
+        for rule, many in signals.items():
+            self._matches.labels(self._rule(rule)).inc(many)
+
     def windows_capped(self, dropped: Mapping[str, int]) -> None:
-        """By rule; the rules bound the label."""
+        """By rule."""
         for rule, many in dropped.items():
-            self._windows_capped.labels(rule).inc(many)
+            self._windows_capped.labels(self._rule(rule)).inc(many)
 
     @contextmanager
     def requested(self, role: str, verb: str) -> Iterator[None]:

@@ -181,6 +181,8 @@ class Ticket:
     resolved_at: datetime | None = None
     """The last time. From there on a client may reject what was delivered, for so long as the contract says."""
     merged_into: int | None = None
+    defect: str | None = None
+    """The key of the defect that was filed or named for it."""
 
 
 class EventKind(StrEnum):

@@ -1,14 +1,14 @@
 """Writes the settings tables in docs/ anew from the code: `make docs`. A test fails when they are out of date.
 
 A page holds its words by hand, and between `<!-- table: NAME -->` and `<!-- end -->` what this makes of NAME:
-a settings class, as `integrations.sentry.SourceSettings`.
+a settings class, as `integrations.sentry.SourceSettings`; after `<!-- metrics: NAME -->` a section of the catalogue.
 """
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from importlib import import_module
 from inspect import get_annotations
@@ -19,10 +19,12 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from daemon.catalogue import SECTIONS, Figure
 from daemon.contract import write_duration
 
 DOCS = Path(__file__).parent
 _TABLE = re.compile(r"(<!-- table: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+_FIGURES = re.compile(r"(<!-- metrics: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _WORDS = {"string": "text", "integer": "number", "number": "number", "boolean": "true or false", "object": "map"}
 
 
@@ -37,7 +39,17 @@ def main() -> None:
 
 def renew(page: str) -> str:
     """The page with each of its tables as the code would have it."""
-    return _TABLE.sub(lambda match: f"{match[1]}{table(settings(match[2]))}{match[3]}", page)
+    page = _TABLE.sub(lambda match: f"{match[1]}{table(settings(match[2]))}{match[3]}", page)
+    return _FIGURES.sub(lambda match: f"{match[1]}{figures(SECTIONS[match[2]])}{match[3]}", page)
+
+
+def figures(some: Iterable[Figure]) -> str:
+    lines = ["| metric | type | labels | meaning |", "| --- | --- | --- | --- |"]
+    for one in some:
+        kind = "gauge" if one.kind == "info" else one.kind
+        labels = " ".join(f"`{label}`" for label in one.labels)
+        lines.append(_row(f"`{one.exposed}`", kind, labels, one.help))
+    return "\n".join(lines) + "\n"
 
 
 def settings(name: str) -> type[BaseModel]:

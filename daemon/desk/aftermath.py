@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 
-from daemon.desk import counting
+from daemon.desk import counting, tallying
 from daemon.desk.desk import Desk, Refused, said
 from daemon.desk.intake import known
 from daemon.model import EventKind, Goal, Rca, Ticket, TicketState
-from daemon.store import tickets
+from daemon.store import tallies, tickets
 
 
 def request_rca(desk: Desk, number: int, text: str = "") -> Ticket:
@@ -69,6 +69,7 @@ def excuse(desk: Desk, number: int, goal: Goal, cycle: int, reason: str, approve
         raise Refused(f"the breach of {goal}, cycle {cycle}, of ticket {number} is excused already")
     excused = replace(breach, kind=counting.EXCUSED, sequence=len(rows) + 1)
     tickets.count(desk.connection, {number: [excused]}, desk.now)
+    tallies.add(desk.connection, tallying.of_counts(ticket, [excused], ()), desk.now)
     body = {"goal": goal, "cycle": cycle, "reason": reason, "approver": said(approver, "say who approved it")}
     return desk.record(ticket, EventKind.EXCUSED, body)
 

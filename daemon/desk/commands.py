@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-from daemon.desk import opening
+from daemon.desk import opening, tallying
 from daemon.desk.desk import Desk, Refused, message, said
 from daemon.desk.intake import follow_up, take_up_again
 from daemon.desk.life import no_quick_fix, no_release
 from daemon.model import EventKind, Fix, Json, Ticket, TicketState
-from daemon.store import incidents, tickets
+from daemon.store import incidents, tallies, tickets
 
 Awaited: TypeAlias = Literal["information", "acceptance", "slot"]
 """What a client is asked for: to tell us something, to accept a work-around, to give us the time for a fix."""
@@ -127,7 +127,11 @@ def reopen(desk: Desk, number: int, reason: str) -> Ticket:
 
 def cancel(desk: Desk, number: int, reason: Withdrawal, text: str = "") -> Ticket:
     """Nothing is owed any more."""
-    cancelled = desk.record(desk.unfinished(number), EventKind.CANCELLED, _because({"reason": reason}, text))
+    before = desk.unfinished(number)
+    cancelled = desk.record(before, EventKind.CANCELLED, _because({"reason": reason}, text))
+    if reason == "false_alarm" and cancelled.version != before.version:
+        told = tallying.of_false_alarm(desk.incident(before.incident), number)
+        tallies.add(desk.connection, told, desk.now)
     _end_incident(desk, cancelled)
     return cancelled
 

@@ -1,7 +1,7 @@
 """What of a ticket's clocks is counted: decisions, breaches, and what is taken back. Pure.
 
 A counter never falls. So what was counted stays, and what turns out not to have been so is counted a second time, as
-withdrawn: the figures are the one less the other.
+withdrawn: the figures are the one less the other. A clock that runs on after it stopped has stopped once.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from datetime import datetime
 from daemon.model import Clock, Goal, Ticket
 from daemon.store.tickets import Counted
 
-DECISION, BREACH, EXCUSED = "decision", "breach", "excused"
+DECISION, BREACH, EXCUSED, STOP = "decision", "breach", "excused", "stop"
 _WITHDRAWN = "_withdrawn"
 
 Cycle = tuple[Goal, int]
@@ -22,7 +22,12 @@ def entries(ticket: Ticket, readings: Iterable[Clock], rows: Sequence[Counted], 
     """What must be counted so that the figures say what the clocks do. Nothing, if they do; and unless it `takes_back`,
     nothing for what they say no longer."""
     said = {
-        (clock.goal, clock.cycle): {DECISION: clock.decided_at, BREACH: clock.breached_at, "severity": clock.severity}
+        (clock.goal, clock.cycle): {
+            DECISION: clock.decided_at,
+            BREACH: clock.breached_at,
+            STOP: clock.stopped_at,
+            "severity": clock.severity,
+        }
         for clock in readings
     }
     found: list[Counted] = []
@@ -36,14 +41,14 @@ def _of_cycle(
     ticket: Ticket, cycle: Cycle, said: Mapping[str, object], mine: Sequence[Counted], *, takes_back: bool
 ) -> list[Counted]:
     found: list[Counted] = []
-    for kind in (DECISION, BREACH):
+    for kind in (DECISION, BREACH, STOP):
         stands, at = standing(mine, kind), said.get(kind)
         following = len(mine) + len(found) + 1
         if stands is None and isinstance(at, datetime):
             severity = said["severity"]
             assert isinstance(severity, int)
             found.append(Counted(*cycle, kind, following, ticket.client, severity, at))
-        elif stands is not None and at is None and takes_back:
+        elif stands is not None and at is None and takes_back and kind != STOP:
             taken_back = Counted(*cycle, kind + _WITHDRAWN, following, stands.client, stands.severity, stands.at)
             found.append(taken_back)
     return found

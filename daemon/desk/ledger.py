@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import TypeAlias
 
 from sqlalchemy import Connection
 
-from daemon.desk import counting, owed
+from daemon.desk import counting, owed, tallying
 from daemon.desk.life import after
 from daemon.desk.terms import Terms
 from daemon.model import Clock, Event, EventKind, Goal, Json, Threshold, Ticket
 from daemon.sla import clocks as sla
-from daemon.store import deliveries, incidents, tickets
+from daemon.store import deliveries, incidents, tallies, tickets
 from daemon.store.deliveries import Owed
-from daemon.store.tickets import Counted
+from daemon.store.tickets import Counted, Warned
 
 
 def record(
@@ -38,6 +39,7 @@ def record(
         raise RuntimeError(f"ticket {ticket.id} changed under this transaction")
     changed = after(ticket, event)
     tickets.save(connection, changed)
+    tallies.add(connection, tallying.of_event(ticket, event), now)
     return settle_all(connection, terms, [changed], now, takes_back=event.effective_at < now)[0]
 
 
@@ -51,7 +53,7 @@ def settle_all(
     numbers = [ticket.id for ticket in some]
     logs = tickets.logs(connection, numbers)
     readings = {ticket.id: sla.fold(terms.policy.pinned(ticket.contract), logs[ticket.id], now) for ticket in some}
-    tickets.save_clocks(connection, readings)
+    tickets.save_clocks(connection, some, readings)
     _warn(connection, terms, some, readings, now)
     return _count(connection, some, readings, now, takes_back=takes_back)
 
@@ -74,14 +76,18 @@ def _warn(connection: Connection, terms: Terms, some: Sequence[Ticket], readings
     ]  # fmt: skip
     if not rows:
         return
-    new: dict[tuple[int, Goal, int], set[tuple[int, str]]] = {}
+    new: dict[tuple[int, Goal, int], dict[Warned, Threshold]] = {}
     for row in tickets.warn(connection, rows, now):
-        new.setdefault((row.ticket, row.goal, row.cycle), set()).add((row.arming, row.threshold))
+        key = (row.ticket, row.goal, row.cycle)
+        armed = {(one.arming, one.name): one for one in due[key][2]}
+        new.setdefault(key, {})[row] = armed[row.arming, row.threshold]
+    told = {row: (*one.notify, *one.in_hours) for each in new.values() for row, one in each.items()}
+    tallies.add(connection, tallying.of_warnings(terms, told, now), now)
     of = incidents.by_id(connection, {due[key][0].incident for key in new})
     owed_now: list[Owed] = []
-    for key, armed in new.items():
-        ticket, clock, thresholds = due[key]
-        crossed = [one for one in thresholds if (one.arming, one.name) in armed]
+    for key, each in new.items():
+        ticket, clock, _ = due[key]
+        crossed = list(each.values())
         owed_now += owed.warnings_of(terms, of[ticket.incident], ticket, clock, crossed, now)
     deliveries.owe_all(connection, owed_now, now)
 
@@ -102,6 +108,8 @@ def _count(
         for ticket in some
     }
     tickets.count(connection, entries, now)
+    moved = (tallying.of_counts(one, entries[one.id], readings[one.id]) for one in some)
+    tallies.add(connection, chain.from_iterable(moved), now)
     return [_corrected(connection, ticket, entries[ticket.id], now) for ticket in some]
 
 

@@ -72,6 +72,7 @@ _MORE: Mapping[EventKind, Callable[[Ticket, Event], Ticket]] = {
     EventKind.STATE: _moved,
     EventKind.SEVERITY: lambda ticket, event: replace(ticket, severity=int(event.body["to"])),
     EventKind.WORKAROUND: lambda ticket, event: replace(ticket, workaround=Workaround(event.body["to"])),
+    EventKind.DEFECT: lambda ticket, event: replace(ticket, defect=str(event.body.get("key") or "")),
     EventKind.INFORMED: lambda ticket, event: replace(ticket, informed=True),
     EventKind.RESOLVED: lambda ticket, event: replace(ticket, resolved_at=event.effective_at),
     EventKind.CANCELLED: lambda ticket, event: replace(ticket, merged_into=event.body.get("into")),

@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from daemon.desk import ledger, owed
+from daemon.desk import ledger, owed, tallying
 from daemon.desk.episodes import Episode
 from daemon.desk.terms import Terms
 from daemon.model import (
@@ -28,7 +28,7 @@ from daemon.model import (
     Ticket,
     TicketState,
 )
-from daemon.store import episodes, incidents, tickets
+from daemon.store import episodes, incidents, tallies, tickets
 from daemon.store.episodes import Kept
 from daemon.store.incidents import Proof
 
@@ -102,6 +102,7 @@ def open_first(connection: Connection, terms: Terms, opening: Opening, first_at:
         },
     )  # fmt: skip
     episodes.replace(connection, id, 1, [Kept(1, first_at)])
+    tallies.add(connection, tallying.of_opening(incident, now), now)
     return incident
 
 
@@ -136,6 +137,7 @@ def next_episode(
         cleared_at=None, ended_at=None, over_at=None, roles=sorted(done), told_at=last.fired[-1].at,
         held=opening.held and dict(opening.held),
     )  # fmt: skip
+    tallies.add(connection, tallying.of_opening(again, now), now)
     return again
 
 

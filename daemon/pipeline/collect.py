@@ -113,6 +113,7 @@ class Collect:
         detected = detect.detect(connection, self.detection(), got.engine, got.wanted, now)
         new = detected.new
         polls.count(connection, self.turn.name, new, len(got.unwanted))
+        self.metrics.matched(detected.matched)
         self.metrics.windows_capped(detected.dropped)
         for reason, record in got.batch.quarantined:
             if signals.quarantine_record(connection, self.turn.name, reason, record, now):

@@ -65,13 +65,15 @@ def detect(
             new += 1
             done.hear(each, row)
     done.flush()
-    return Detected(new, done.dropped)
+    return Detected(new, done.matched, done.dropped)
 
 
 @dataclass(frozen=True, slots=True)
 class Detected:
     new: int
     """Signals that had not been seen before."""
+    matched: Mapping[str, int]
+    """How many of them, by rule."""
     dropped: Mapping[str, int]
     """By rule: what its windows forgot because a cap bit."""
 
@@ -92,6 +94,7 @@ class Detecting:
     detection: Detection
     engine: Engine
     now: datetime
+    matched: dict[str, int] = field(default_factory=dict)
     dropped: dict[str, int] = field(default_factory=dict)
     _states: dict[tuple[str, str], State] = field(default_factory=dict)
     _moved: dict[tuple[str, str], _Moved] = field(default_factory=dict)
@@ -171,6 +174,7 @@ class Detecting:
     def hear(self, wanted: Wanted, row: int) -> None:
         """What each rule that matched makes of a new signal."""
         for match in wanted.matches:
+            self.matched[match.rule.id] = self.matched.get(match.rule.id, 0) + 1
             self._hear(match, wanted.signal, row)
 
     def _hear(self, match: Match, signal: Signal, row: int) -> None:

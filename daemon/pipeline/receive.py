@@ -36,5 +36,6 @@ class Receive:
             polls.declare(connection, self.source_name, now)
             detected = detect.detect(connection, self.detection(), engine, wanted, now)
             polls.count(connection, self.source_name, detected.new, len(unwanted))
+        self.metrics.matched(detected.matched)
         self.metrics.windows_capped(detected.dropped)
         self.metrics.collected(self.source_name, detected.new, len(unwanted))

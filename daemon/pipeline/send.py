@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
+from daemon.catalogue import GIVEN_UP
 from daemon.contract import Action, Findable
 from daemon.desk import commands, owed
 from daemon.desk.desk import Desk
@@ -24,9 +25,10 @@ from daemon.metrics import Metrics
 from daemon.model import IncidentState, Receipt
 from daemon.pipeline import alarm
 from daemon.pipeline.turn import DEADLINE, LEASE, LONGEST_WAIT, wait_after
-from daemon.store import deliveries, incidents, tickets
+from daemon.store import deliveries, incidents, tallies, tickets
 from daemon.store.deliveries import Claimed
 from daemon.store.engine import Store
+from daemon.store.tallies import Tally
 from daemon.worker import WORKED, Idle, Outcome, Outside
 
 log = logging.getLogger("heliograph.send")
@@ -112,6 +114,7 @@ class Send:
         with self.store.write() as connection:
             if isinstance(failure, Permanent):
                 if deliveries.finish(connection, claimed, self.holder, "dead", now, reason=str(failure)):
+                    tallies.add(connection, [Tally(GIVEN_UP, (self.role,), ticket=claimed.ticket)], now)
                     alarm.undeliverable(connection, self.terms(), self.role, claimed.delivery.key, failure, now)
             else:
                 doubtful = claimed.doubtful or isinstance(failure, Ambiguous)

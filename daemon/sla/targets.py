@@ -60,12 +60,16 @@ class ReleaseTrain:
 
     def after(self, confirmed: int) -> int:
         """The first release whose freeze is not before `confirmed`."""
+        return self.boarding(confirmed)[0]
+
+    def boarding(self, confirmed: int) -> tuple[int, int]:
+        """When that release leaves, and its freeze."""
         period = timedelta(weeks=self.every_weeks)
         local = instant(confirmed).astimezone(self.tz).replace(tzinfo=None)
         number = (local + timedelta(days=self.freeze_days_before) - self.anchor) // period - 1
         while self._leaves(number, freeze=True) < confirmed:
             number += 1
-        return self._leaves(number)
+        return self._leaves(number), self._leaves(number, freeze=True)
 
     def _leaves(self, number: int, *, freeze: bool = False) -> int:
         days = number * self.every_weeks * 7 - (self.freeze_days_before if freeze else 0)

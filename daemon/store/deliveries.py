@@ -15,8 +15,9 @@ from sqlalchemy import Connection, and_, bindparam, exists, func, or_, select, u
 
 from daemon.model import Delivery, Json, Receipt
 from daemon.store import rows
+from daemon.store.columns import Instant
 from daemon.store.engine import insert_new
-from daemon.store.schema import Instant, deliveries
+from daemon.store.schema import deliveries
 
 _WAITING = ("pending", "sending")
 

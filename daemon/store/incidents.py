@@ -11,8 +11,9 @@ from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, func, 
 
 from daemon.model import SHADOW_KEY, Incident, IncidentState, Severity
 from daemon.store import rows
+from daemon.store.columns import Instant
 from daemon.store.engine import insert_new
-from daemon.store.schema import Instant, evidence, incidents, tickets
+from daemon.store.schema import evidence, incidents, tickets
 
 _MOST_AT_ONCE = 400
 _NEXT_CLEAR = select(func.min(incidents.c.clear_at))

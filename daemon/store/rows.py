@@ -50,6 +50,7 @@ def ticket(row: Row[tuple[object, ...]]) -> Ticket:
         assignee=r["assignee"], team=r["team"], site=r["site"], reporter=r["reporter"],
         workaround=Workaround(r["workaround"]), fix=Fix(r["fix"]) if r["fix"] else None, informed=r["informed"],
         rca=Rca(r["rca"]), resolved_at=r["resolved_at"], merged_into=r["merged_into"],
+        defect=r["defect"],
     )  # fmt: skip
 
 

@@ -1,62 +1,27 @@
-"""The tables. Instants are whole microseconds since 1970 (UTC), so both databases keep and order them alike."""
+"""The tables."""
 
 from __future__ import annotations
-
-import json
-from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
     CheckConstraint,
     Column,
-    Dialect,
     ForeignKey,
     Index,
     Integer,
     MetaData,
     Table,
     Text,
-    TypeDecorator,
     UniqueConstraint,
     text,
 )
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-
-
-class Instant(TypeDecorator[datetime]):
-    impl = BigInteger
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
-        return None if value is None else (value - _EPOCH) // _MICROSECOND
-
-    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
-        return None if value is None else _EPOCH + value * _MICROSECOND
-
-
-class Document(TypeDecorator[Any]):
-    """JSON as text: the same bytes in both databases."""
-
-    impl = Text
-    cache_ok = True
-
-    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
-        return None if value is None else json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-
-    def process_result_value(self, value: str | None, dialect: Dialect) -> Any:
-        return None if value is None else json.loads(value)
-
+from daemon.store.columns import Document, Instant, RowNumber
 
 metadata = MetaData(
     naming_convention={"ix": "ix_%(table_name)s_%(column_0_N_name)s", "uq": "uq_%(table_name)s_%(column_0_N_name)s"}
 )
-
-# SQLite numbers rows by itself only where the key is INTEGER.
-_Row = BigInteger().with_variant(Integer, "sqlite")
 
 writer = Table(
     "writer",
@@ -87,7 +52,7 @@ polls = Table(
 signals = Table(
     "signals",
     metadata,
-    Column("row", _Row, primary_key=True, autoincrement=True),
+    Column("row", RowNumber, primary_key=True, autoincrement=True),
     Column("source", Text, nullable=False),
     Column("id", Text, nullable=False),
     Column("type", Text, nullable=False),
@@ -109,7 +74,7 @@ signals = Table(
 quarantine = Table(
     "quarantine",
     metadata,
-    Column("row", _Row, primary_key=True, autoincrement=True),
+    Column("row", RowNumber, primary_key=True, autoincrement=True),
     Column("source", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("record", Text, nullable=False),
@@ -139,7 +104,7 @@ windows = Table(
 judgements = Table(
     "judgements",
     metadata,
-    Column("row", _Row, primary_key=True, autoincrement=True),
+    Column("row", RowNumber, primary_key=True, autoincrement=True),
     Column("signal", BigInteger),
     Column("rule", Text, nullable=False),
     Column("key", Text, nullable=False),
@@ -233,7 +198,7 @@ evidence = Table(
 tickets = Table(
     "tickets",
     metadata,
-    Column("id", _Row, primary_key=True, autoincrement=True),
+    Column("id", RowNumber, primary_key=True, autoincrement=True),
     Column("incident", Text, ForeignKey("incidents.id"), nullable=False),
     Column("client", Text, nullable=False),
     Column("episode", Integer, nullable=False),
@@ -257,12 +222,23 @@ tickets = Table(
     Column("merged_into", BigInteger),
     Column("remind_at", Instant),
     Column("request", Text),
+    Column("defect", Text),
     UniqueConstraint("incident", "client", "episode"),
     Index(None, "state", "client"),
     Index("uq_tickets_request", "request", unique=True),
     Index("ix_tickets_remind_at", "remind_at"),
+    Index(
+        "ix_tickets_standing", "client", "severity", "state", "assignee", "opened_at",
+        sqlite_where=text("state not in ('closed', 'cancelled')"),
+        postgresql_where=text("state not in ('closed', 'cancelled')"),
+    ),
+    Index(
+        "ix_tickets_defect", "defect",
+        sqlite_where=text("defect is not null"), postgresql_where=text("defect is not null"),
+    ),
+    Index("ix_tickets_rca", "rca", sqlite_where=text("rca <> 'none'"), postgresql_where=text("rca <> 'none'")),
     sqlite_autoincrement=True,
-)
+)  # fmt: skip
 """All but its incident, client, contract and opening is a cache of its log. `request` is the idempotency key of a
 person's opening it; `remind_at` when somebody is asked to have it validated."""
 
@@ -297,10 +273,17 @@ clocks = Table(
     Column("breached_at", Instant),
     Column("decided_at", Instant),
     Column("next_at", Instant),
+    Column("client", Text, nullable=False, server_default=text("''")),
+    Column("contract", Text, nullable=False, server_default=text("''")),
     Index(None, "next_at"),
     Index(None, "state", "deadline"),
-)
-"""A cache of the fold, with the next instant at which it must be looked at."""
+    Index(
+        "ix_clocks_live", "client", "contract", "goal", "severity", "state", "breached_at", "deadline",
+        sqlite_where=text("state in ('running', 'paused')"),
+        postgresql_where=text("state in ('running', 'paused')"),
+    ),
+)  # fmt: skip
+"""A cache of the fold, with the next instant at which it must be looked at, and its ticket's client and contract."""
 
 decisions = Table(
     "decisions",
@@ -315,9 +298,26 @@ decisions = Table(
     Column("at", Instant, nullable=False),
     Column("recorded_at", Instant, nullable=False),
 )
-"""What was counted (`decision`, `breach`), what was taken back (`decision_withdrawn`, `breach_withdrawn`), and which
-breaches are excused (`excused`), by sequence within a cycle. What is taken back has the labels of what was counted.
-Never trimmed, so no counter falls."""
+"""What was counted (`decision`, `breach`), what was taken back (`decision_withdrawn`, `breach_withdrawn`), which
+breaches are excused (`excused`), and that the clock stopped (`stop`), by sequence within a cycle. What is taken back
+has the labels of what was counted. Never trimmed, so no counter falls."""
+
+tallies = Table(
+    "tallies",
+    metadata,
+    Column("row", RowNumber, primary_key=True, autoincrement=True),
+    Column("figure", Text, nullable=False),
+    Column("labels", Text, nullable=False),
+    Column("part", Text, nullable=False),
+    Column("value", BigInteger, nullable=False),
+    Column("ticket", BigInteger),
+    Column("seen", BigInteger),
+    Column("at", Instant, nullable=False),
+    UniqueConstraint("figure", "labels", "part"),
+    sqlite_autoincrement=True,
+)
+"""What counters and histograms have reached; nothing is ever taken from one. `labels` is their values as a JSON list;
+`part` is nothing, or a histogram's bound or `sum`; `ticket` the latest that moved it, and `seen` by how much."""
 
 links = Table(
     "links",
@@ -332,7 +332,7 @@ links = Table(
 action_items = Table(
     "action_items",
     metadata,
-    Column("id", _Row, primary_key=True, autoincrement=True),
+    Column("id", RowNumber, primary_key=True, autoincrement=True),
     Column("ticket", BigInteger, ForeignKey("tickets.id"), nullable=False),
     Column("text", Text, nullable=False),
     Column("owner", Text, nullable=False),
@@ -382,7 +382,7 @@ refolds = Table(
 deliveries = Table(
     "deliveries",
     metadata,
-    Column("id", _Row, primary_key=True, autoincrement=True),
+    Column("id", RowNumber, primary_key=True, autoincrement=True),
     Column("role", Text, nullable=False),
     Column("verb", Text, nullable=False),
     Column("key", Text, nullable=False),
@@ -428,7 +428,7 @@ facts = Table(
 handovers = Table(
     "handovers",
     metadata,
-    Column("id", _Row, primary_key=True, autoincrement=True),
+    Column("id", RowNumber, primary_key=True, autoincrement=True),
     Column("from_site", Text, nullable=False),
     Column("to_site", Text, nullable=False),
     Column("at", Instant, nullable=False),
@@ -453,7 +453,7 @@ on_call = Table(
 silences = Table(
     "silences",
     metadata,
-    Column("id", _Row, primary_key=True, autoincrement=True),
+    Column("id", RowNumber, primary_key=True, autoincrement=True),
     Column("selector", Document, nullable=False),
     Column("owner", Text, nullable=False),
     Column("reason", Text, nullable=False),

@@ -32,7 +32,7 @@ _NEW_CLOCKS = insert(clocks)
 _COUNT = insert(decisions)
 _WARNED = select(*warnings.primary_key).where(warnings.c.ticket.in_(bindparam("asked", expanding=True)))
 _WARN = insert(warnings)
-_OF_A_CLOCK = tuple(column.name for column in clocks.c)
+_OF_A_CLOCK = tuple(column.name for column in clocks.c if column.name not in ("client", "contract"))
 _OVERDUE = (
     select(clocks.c.ticket)
     .where(clocks.c.next_at <= bindparam("now"))
@@ -73,7 +73,7 @@ def change(connection: Connection, id: int, **values: Any) -> None:
 
 
 _CACHED = ("severity", "state", "version", "assignee", "team", "site", "reporter", "workaround", "fix", "informed",
-           "rca", "resolved_at", "merged_into")  # fmt: skip
+           "rca", "resolved_at", "merged_into", "defect")  # fmt: skip
 
 
 def save(connection: Connection, ticket: Ticket) -> None:
@@ -176,10 +176,14 @@ def logs(connection: Connection, numbers: Sequence[int]) -> dict[int, list[Event
     return found
 
 
-def save_clocks(connection: Connection, readings: Mapping[int, Iterable[Clock]]) -> None:
+def save_clocks(connection: Connection, some: Iterable[Ticket], readings: Mapping[int, Iterable[Clock]]) -> None:
     """All of each ticket's."""
     connection.execute(_FORGET_CLOCKS, {"asked": list(readings)})
-    values = [{name: getattr(one, name) for name in _OF_A_CLOCK} for each in readings.values() for one in each]
+    values = [
+        {name: getattr(clock, name) for name in _OF_A_CLOCK} | {"client": one.client, "contract": one.contract}
+        for one in some
+        for clock in readings[one.id]
+    ]
     if values:
         connection.execute(_NEW_CLOCKS, values)
 

@@ -9,8 +9,9 @@ from datetime import datetime
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, tuple_
 
 from daemon.model import Json
+from daemon.store.columns import Instant
 from daemon.store.engine import insert_new
-from daemon.store.schema import Instant, judgements, signals, windows
+from daemon.store.schema import judgements, signals, windows
 
 _MOST_AT_ONCE = 400
 _OF_KEYS = select(windows).where(tuple_(windows.c.rule, windows.c.key).in_(bindparam("keys", expanding=True)))

@@ -1,56 +1,42 @@
-"""The figures that the store gives Prometheus, on both databases, from rows as the desk and the pipeline write them."""
+"""How things stand, as a scrape shows it, on both databases, from rows as the desk and the pipeline write them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
-import pytest
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.openmetrics.exposition import generate_latest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from sqlalchemy import Connection, text
 
-from daemon.clock import ToldClock
-from daemon.collector import Collector
-from daemon.model import Clock, ClockState, Delivery, Event, EventKind, Goal, Ticket
-from daemon.store import deliveries, incidents, polls, tickets
+from daemon.catalogue import FIGURES, PROCESS
+from daemon.collector import Known
+from daemon.desk import aftermath, commands, triage
+from daemon.desk.staff import Site, Staff
+from daemon.marked_yaml import parse as parse_yaml
+from daemon.model import Clock, ClockState, Delivery, Goal, Ticket
+from daemon.sla.policy import parse as parse_policy
+from daemon.store import deliveries, handovers, incidents, polls, tickets
 from daemon.store.engine import Store
-from daemon.store.tickets import Counted, Warned
+from tests.collector.scrape import nonzero, registry_of, scraped
+from tests.pipeline.doubles import HOUR, MINUTE, NOON, terms
+from tests.report.conftest import Office
 
-NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
-MINUTE = timedelta(minutes=1)
-
-Samples = dict[str, dict[tuple[str, ...], float]]
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def store(request: pytest.FixtureRequest) -> Iterator[Store]:
-    url = (
-        f"sqlite:///{request.getfixturevalue('tmp_path')}/heliograph.db"
-        if request.param == "sqlite"
-        else request.getfixturevalue("postgresql")
-    )
-    made = Store(url, ToldClock(NOON))
-    made.migrate()
-    yield made
-    made.close()
-
-
-def scraped(store: Store, clients: tuple[str, ...] = ("acme",)) -> Samples:
-    """Sample name without the prefix → label values in the order of their names → value, zeros left out."""
-    registry = CollectorRegistry()
-    registry.register(Collector(store, ToldClock(NOON), lambda: clients, lambda: ("shop",), lambda: ("page",)))
-    found: Samples = {}
-    for family in text_string_to_metric_families(generate_latest(registry).decode()):
-        for sample in family.samples:
-            key = tuple(value for _, value in sorted(sample.labels.items()))
-            found.setdefault(sample.name.removeprefix("heliograph_"), {})[key] = sample.value
-    return found
-
-
-def nonzero(samples: dict[tuple[str, ...], float]) -> dict[tuple[str, ...], float]:
-    return {key: value for key, value in samples.items() if value}
+NIGHT = """
+calendars: {night: {tz: UTC, weekly: {mon-sun: ["20:00-24:00"]}}, day: {tz: UTC, weekly: {mon-sun: ["08:00-18:00"]}}}
+release_train: {anchor: 2026-01-12T09:00, tz: UTC, every_weeks: 6, freeze_days_before: 7}
+contracts:
+  owls:
+    goals:
+      response: {1: {target: 15m, calendar: night}, 2: {target: 1h, calendar: 24x7}, 3: null, 4: null}
+      resolution:
+        1: {target: 4h, calendar: 24x7}
+        2: {target: 12h, calendar: 24x7, code_fix: release_train}
+        3: null
+        4: null
+clients: {strix: {contract: owls, timezone: Europe/Berlin}}
+"""
 
 
 def incident(connection: Connection, id: str, **values: Any) -> None:
@@ -62,95 +48,79 @@ def incident(connection: Connection, id: str, **values: Any) -> None:
     incidents.add(connection, row | values)
 
 
-def ticket(connection: Connection, of: str = "i1", client: str = "acme", **values: Any) -> Ticket:
+def ticket(connection: Connection, of: str, **values: Any) -> Ticket:
     row = {
-        "incident": of, "client": client, "episode": 1, "severity": 2, "state": "new", "title": "broken",
-        "origin": "sentry", "contract": "gold@2026", "opened_at": NOON,
+        "incident": of, "client": "acme", "episode": 1, "severity": 2, "state": "new", "title": "broken",
+        "origin": "sentry", "contract": "gold@2026-01-01T00:00:00Z", "opened_at": NOON,
     }  # fmt: skip
-    number = tickets.add(connection, **(row | values))
-    made = tickets.get(connection, number or 0)
+    incident(connection, of)
+    made = tickets.get(connection, tickets.add(connection, **(row | values)) or 0)
     assert made is not None
     return made
 
 
-def log(connection: Connection, number: int, *lines: tuple[EventKind, int, dict[str, Any]]) -> None:
-    """(kind, minutes after noon, body) of each line."""
-    for sequence, (kind, minutes, body) in enumerate(lines, 1):
-        at = NOON + minutes * MINUTE
-        tickets.append(connection, Event(number, sequence, kind, at, at, "person:asha", body))
-
-
-def clock(number: int, goal: Goal = "response", state: ClockState = ClockState.RUNNING, **values: Any) -> Clock:
+def clock(of: Ticket, goal: Goal = "response", state: ClockState = ClockState.RUNNING, **values: Any) -> Clock:
     start: dict[str, Any] = {
-        "cycle": 1,
-        "severity": 2,
-        "started_at": NOON,
-        "target": 900,
-        "consumed": 0,
+        "cycle": 1, "severity": of.severity, "started_at": NOON, "target": 900, "consumed": 0,
         "deadline": NOON + 15 * MINUTE,
-    }
-    return Clock(ticket=number, goal=goal, state=state, **(start | values))
+    }  # fmt: skip
+    return Clock(ticket=of.id, goal=goal, state=state, **(start | values))
+
+
+def clocks(connection: Connection, of: Ticket, *its: Clock) -> None:
+    tickets.save_clocks(connection, [of], {of.id: its})
+
+
+def owls() -> Known:
+    """A contract that counts at night, and a site for the day."""
+    parts = parse_yaml(NIGHT, "config.yaml")
+    policy = parse_policy(parts["calendars"], parts["contracts"], parts["clients"], parts["release_train"])
+    sites = {name: Site(name, policy.calendars[name]) for name in ("day", "night")}
+    return Known(replace(terms(), policy=policy, staff=Staff(sites=sites)))
 
 
 def test_everything_known_stands_at_zero(store: Store) -> None:
     """An empty store shows each client, severity and goal, so that the first breach is a step from 0."""
     seen = scraped(store)
 
-    assert {("acme", goal, str(sev)): 0.0 for goal in ("response", "resolution") for sev in (1, 2, 3, 4)} == seen[
-        "sla_breaches_total"
-    ]
-    assert 20 == len(seen["tickets"])
-    assert ({("shop",): 0.0}, {("page",): 0.0}) == (
-        seen["source_last_success_timestamp_seconds"],
-        seen["outbox_messages"],
-    )
+    promised = {("acme", goal, sev): 0.0 for goal in ("response", "resolution") for sev in "12"}
+    assert promised == {key: value for key, value in seen["sla_breaches_total"].items() if key[0] == "acme"}
+    assert {"50%", "breach"} == {key[3] for key in seen["sla_warnings_total"] if key[0] == "acme"}
+    assert {("shop",): 0.0} == seen["source_last_success_timestamp_seconds"]
+    assert {("page",): 0.0} == seen["outbox_messages"] == seen["outbox_given_up_total"]
+    assert {("down",): 0.0} == seen["rule_false_alarms_total"]
     assert {(): 1.0} == seen["ticket_collect_success"]
+    shown = {name.removesuffix("_bucket").removesuffix("_sum").removesuffix("_count") for name in seen}
+    named = {figure.exposed.removeprefix("heliograph_") for figure in FIGURES if figure not in PROCESS}
+    assert named - shown == {
+        "sla_next_deadline_timestamp_seconds", "ticket_oldest_opened_timestamp_seconds",
+        "outbox_oldest_timestamp_seconds", "release_next_timestamp_seconds", "release_freeze_timestamp_seconds",
+        "source_watermark_timestamp_seconds", "site_on_duty",
+    }  # fmt: skip
+    """Those have no value while there is nothing to speak of."""
 
 
 def test_tickets_by_state_and_age(store: Store) -> None:
-    """Closed ones are no more, and a resolved one has no age."""
+    """Closed ones are no more, and a resolved one has no age and needs nobody."""
     with store.write() as connection:
         for number, state in enumerate(("new", "in_progress", "resolved", "closed")):
-            incident(connection, f"i{number}")
-            ticket(connection, f"i{number}", state=state, opened_at=NOON + (2 - number) * MINUTE)
+            opened = NOON + (2 - number) * MINUTE
+            ticket(connection, f"i{number}", state=state, opened_at=opened, assignee="asha" if number == 1 else "")
     seen = scraped(store)
 
     assert {("acme", "2", state): 1.0 for state in ("new", "in_progress", "resolved")} == nonzero(seen["tickets"])
     assert {("acme", "2"): (NOON + MINUTE).timestamp()} == seen["ticket_oldest_opened_timestamp_seconds"]
-
-
-def test_no_counter_falls_when_a_ticket_changes(store: Store) -> None:
-    """What was opened as severity 3 stays counted there after a raise; what follows counts where it happened."""
-    with store.write() as connection:
-        incident(connection, "i1")
-        number = ticket(connection, severity=1, state="closed").id
-        log(
-            connection, number, (EventKind.OPENED, 0, {"severity": 3, "title": 'a "quoted" ü'}),
-            (EventKind.SEVERITY, 5, {"to": 2, "reason": "worse"}), (EventKind.RESOLVED, 10, {"text": "done"}),
-            (EventKind.REOPENED, 20, {}), (EventKind.SEVERITY, 25, {"to": 1, "reason": "worst"}),
-            (EventKind.RESOLVED, 30, {"text": "done"}), (EventKind.CLOSED, 40, {}),
-        )  # fmt: skip
-    seen = scraped(store)
-
-    assert {("acme", "sentry", "3"): 1.0} == seen["tickets_opened_total"]
-    assert {("acme", "2"): 1.0} == nonzero(seen["tickets_reopened_total"])
-    assert {("acme", "1"): 1.0} == nonzero(seen["tickets_closed_total"])
-    assert {("acme", "3", "2"): 1.0, ("acme", "2", "1"): 1.0} == seen["severity_changes_total"]
-    assert {("sentry", "2"): 1.0, ("sentry", "1"): 1.0} == seen["ticket_resolution_seconds_count"]
-    assert {("sentry", "2"): 600.0, ("sentry", "1"): 1800.0} == seen["ticket_resolution_seconds_sum"]
+    assert {("2",): 1.0} == nonzero(seen["tickets_unassigned"])
 
 
 def test_clocks_and_the_next_deadline(store: Store) -> None:
     """A missed promise is breached whatever its clock does, and the next deadline is one that can still be kept."""
     with store.write() as connection:
-        for name in ("i1", "i2", "i3"):
-            incident(connection, name)
-        first, second, third = (ticket(connection, name).id for name in ("i1", "i2", "i3"))
+        first, second, third = (ticket(connection, name) for name in ("i1", "i2", "i3"))
         late = NOON - MINUTE
-        tickets.save_clocks(connection, {first: [clock(first, deadline=late, breached_at=late)]})
-        tickets.save_clocks(connection, {second: [clock(second), clock(second, "resolution", ClockState.PAUSED)]})
-        stopped = clock(third, state=ClockState.STOPPED, stopped_at=NOON + timedelta(seconds=90), deadline=NOON)
-        tickets.save_clocks(connection, {third: [stopped]})
+        clocks(connection, first, clock(first, deadline=late, breached_at=late))
+        clocks(connection, second, clock(second), clock(second, "resolution", ClockState.PAUSED, deadline=None))
+        clocks(connection, third, clock(third, state=ClockState.STOPPED, stopped_at=NOON, deadline=NOON))
     seen = scraped(store)
 
     assert {
@@ -159,42 +129,93 @@ def test_clocks_and_the_next_deadline(store: Store) -> None:
         ("acme", "resolution", "2", "paused"): 1.0,
     } == nonzero(seen["sla_clocks"])
     assert {("acme", "response", "2"): (NOON + 15 * MINUTE).timestamp()} == seen["sla_next_deadline_timestamp_seconds"]
-    buckets = {key[0]: n for key, n in seen["ticket_response_seconds_bucket"].items() if key[1:] == ("sentry", "2")}
-    assert (0.0, 1.0, 1.0) == (buckets["60.0"], buckets["120.0"], buckets["+Inf"])
-    assert {("sentry", "2"): 90.0} == seen["ticket_response_seconds_sum"]
 
 
-def test_decisions_breaches_and_what_was_taken_back(store: Store) -> None:
-    """Each in a counter of its own."""
+def test_a_clock_outside_its_hours_is_told_apart(store: Store) -> None:
+    """It runs, and no second of it counts; its deadline is known all the same."""
     with store.write() as connection:
-        incident(connection, "i1")
-        of = ticket(connection)
-        for sequence, kind in enumerate(("decision", "breach", "breach_withdrawn"), 1):
-            told = clock(of.id)
-            row = Counted(told.goal, told.cycle, kind, sequence, of.client, told.severity, NOON)
-            tickets.count(connection, {of.id: [row]}, NOON)
-        crossed = Warned(of.id, "response", 1, 1, "50%", of.client, 2, NOON)
-        tickets.warn(connection, [crossed], NOON + timedelta(seconds=3))
-    seen = scraped(store)
+        of = ticket(connection, "i1", client="strix", contract="owls@first", severity=1)
+        clocks(connection, of, clock(of, deadline=NOON + 9 * HOUR), clock(of, "resolution"))
+        gone = ticket(connection, "i2", client="strix", contract="gone@first", severity=1)
+        clocks(connection, gone, clock(gone, "update"))
+    seen = scraped(store, owls())
 
-    goal = ("acme", "response", "2")
-    assert {goal: 1.0} == nonzero(seen["sla_decisions_total"]) == nonzero(seen["sla_breaches_total"])
-    assert {("acme", "response", "breach", "2"): 1.0} == seen["sla_corrections_total"]
-    assert {(*goal, "50%"): 1.0} == seen["sla_warnings_total"]
-    lag = seen["sla_timer_lag_seconds_bucket"]
-    assert (0.0, 1.0, 3.0) == (lag[("2.0",)], lag[("5.0",)], seen["sla_timer_lag_seconds_sum"][()])
+    assert {
+        ("strix", "response", "1", "off_hours"): 1.0,
+        ("strix", "resolution", "1", "running"): 1.0,
+        ("strix", "update", "1", "running"): 1.0,
+    } == nonzero(seen["sla_clocks"])
+    assert ("strix", "response", "1") in seen["sla_next_deadline_timestamp_seconds"]
 
 
-def test_incidents_by_state_and_how_often_they_opened(store: Store) -> None:
-    """Ended ones are no more, but each of their episodes was one."""
+def test_what_the_policy_says_now(store: Store) -> None:
+    """Targets, the contract in force, the train, and which site has the queue."""
+    seen = scraped(store, owls())
+
+    targets = {key[1:]: value for key, value in seen["sla_target_seconds"].items() if key[0] == "strix"}
+    assert {("response", "1"): 900.0, ("response", "2"): 3600.0, ("resolution", "1"): 14400.0,
+            ("resolution", "2"): 43200.0} == targets  # fmt: skip
+    assert {("strix", "owls@first", "owls", "Europe/Berlin"): 1.0}.items() <= seen["client_info"].items()
+    leaves = seen["release_next_timestamp_seconds"][()]
+    assert (leaves > NOON.timestamp(), leaves % 86400) == (True, 9 * 3600)
+    assert seen["release_freeze_timestamp_seconds"][()] == leaves - 7 * 86400
+    assert {("day",): 1.0, ("night",): 0.0} == seen["site_on_duty"]
+
+
+def test_a_defect_is_past_its_eta_once_the_resolution_is_overdue(office: Office) -> None:
+    """By how its fix comes; a resolved ticket's is no more."""
+    for severity in (1, 1, 2):
+        office.open("acme", severity)
+    for number in (1, 2, 3):
+        office.do(triage.name_defect, number, f"OPS-{number}")
+    office.do(commands.reply, 3, "The next release has it.")
+    office.do(commands.resolve, 3, "Repaired.")
+    office.world.after(2 * HOUR)
+    office.tick()
+    seen = scraped(office.world.store, Known(office.world.terms))
+    assert {("undecided", "1", "open"): 2.0} == nonzero(seen["defects"])
+
+    office.world.after(3 * HOUR)
+    office.tick()
+    seen = scraped(office.world.store, Known(office.world.terms))
+    assert {("undecided", "1", "past_eta"): 2.0} == nonzero(seen["defects"])
+
+
+def test_reports_on_root_causes(office: Office) -> None:
+    """Requested, overdue, shared: each in one of them."""
+    for _ in range(3):
+        office.open("acme", 1)
+    for number in (1, 2):
+        office.do(aftermath.request_rca, number)
+    office.do(aftermath.share_rca, 1)
+    seen = scraped(office.world.store, Known(office.world.terms))
+    assert {("requested",): 1.0, ("overdue",): 0.0, ("shared",): 1.0} == seen["rcas"]
+
+    office.world.after(timedelta(days=11))
+    office.tick()
+    seen = scraped(office.world.store, Known(office.world.terms))
+    assert {("requested",): 0.0, ("overdue",): 1.0, ("shared",): 1.0} == seen["rcas"]
+
+
+def test_handovers_that_nobody_has_acknowledged(store: Store) -> None:
+    """Of the last day."""
     with store.write() as connection:
-        incident(connection, "i1", state="cleared", episode=3)
+        for hours in (30, 2, 1):
+            handovers.add(connection, "london", "hyderabad", store.now() - hours * HOUR, [])
+        handovers.change(connection, 3, acknowledged_by="asha", acknowledged_at=store.now())
+
+    assert {(): 1.0} == scraped(store)["handovers_unacknowledged"]
+
+
+def test_incidents_by_state(store: Store) -> None:
+    """Ended ones are no more, nor what a rule in shadow would have opened."""
+    with store.write() as connection:
+        incident(connection, "i1", state="cleared")
         incident(connection, "i2", state="ended")
-        incident(connection, "i3", severity=1, origin="datadog")
-    seen = scraped(store)
+        incident(connection, "i3", severity=1)
+        incident(connection, "i4", key="shadow:down|shop")
 
-    assert {("2", "cleared"): 1.0, ("1", "open"): 1.0} == nonzero(seen["incidents"])
-    assert {("sentry",): 4.0, ("datadog",): 1.0} == seen["incident_episodes_total"]
+    assert {("2", "cleared"): 1.0, ("1", "open"): 1.0} == nonzero(scraped(store)["incidents"])
 
 
 def test_how_sources_fare(store: Store) -> None:
@@ -211,27 +232,64 @@ def test_how_sources_fare(store: Store) -> None:
 
 
 def test_what_waits_in_the_outbox(store: Store) -> None:
-    """How much, since when, and what was given up; a removed role's deliveries still count."""
+    """How much, and since when; what waits for its reader's hours does not grow old."""
     with store.write() as connection:
         incident(connection, "i1")
-        for number, role in enumerate(("page", "page", "defect")):
-            deliveries.owe(connection, Delivery(role, "open", f"k{number}", 1, {}), "i1", 2, NOON + number * MINUTE)
-        claimed = deliveries.claim(connection, "page", "me", NOON, MINUTE)
-        assert claimed is not None
-        deliveries.finish(connection, claimed, "me", "dead", NOON, reason="auth")
+        owed = [("page", NOON - MINUTE, None), ("page", NOON - 2 * MINUTE, None), ("notice", NOON - HOUR, NOON + HOUR)]
+        for number, (role, at, not_before) in enumerate(owed):
+            delivery = Delivery(role, "open", f"k{number}", 1, {})
+            deliveries.owe_all(connection, [deliveries.Owed(delivery, "i1", 2, None, not_before)], at)
     seen = scraped(store)
 
-    assert {("page",): 1.0, ("defect",): 1.0} == seen["outbox_messages"]
-    assert {("page",): (NOON + MINUTE).timestamp(), ("defect",): (NOON + 2 * MINUTE).timestamp()} == seen[
-        "outbox_oldest_timestamp_seconds"
+    assert {("page",): 2.0, ("notice",): 1.0} == seen["outbox_messages"]
+    assert {("page",): (NOON - 2 * MINUTE).timestamp()} == seen["outbox_oldest_timestamp_seconds"]
+
+
+def test_a_ticket_is_the_example_of_what_it_moved(office: Office) -> None:
+    """In OpenMetrics, on counters and on the bucket that it is in."""
+    office.open("acme", 1)
+    office.open("acme", 1)
+    office.world.after(HOUR)
+    office.tick()
+    registry = registry_of(office.world.store, Known(office.world.terms))
+    written = generate_latest(registry).decode()  # type: ignore[no-untyped-call]
+    samples = [
+        sample
+        for family in text_string_to_metric_families(written)  # type: ignore[no-untyped-call]
+        for sample in family.samples
+        if sample.exemplar is not None
     ]
-    assert {("page",): 1.0} == seen["outbox_given_up_total"]
+
+    breaches = [one for one in samples if one.name == "heliograph_sla_breaches_total"]
+    assert [({"ticket": "2"}, 2.0)] == [(one.exemplar and one.exemplar.labels, one.value) for one in breaches]
+    named = {one.name.removeprefix("heliograph_") for one in samples}
+    assert {"tickets_opened_total", "sla_timer_lag_seconds_bucket"} <= named
+
+
+def test_labels_past_the_cap_stand_together(office: Office) -> None:
+    """Those of whom something was counted first keep their own; no sum changes, and it is told how many have none."""
+    for client in ("globex", "acme", "globex", "unassigned"):
+        office.open(client, 1)
+    full, capped = (
+        scraped(office.world.store, Known(office.world.terms, clients_at_most=most, rules_at_most=0)) for most in (9, 2)
+    )
+
+    assert {"globex", "acme", "other"} == {key[0] for key in capped["tickets_opened_total"]}
+    assert {("globex", "manual", "1"): 2.0, ("acme", "manual", "1"): 1.0, ("other", "manual", "1"): 1.0} == nonzero(
+        capped["tickets_opened_total"]
+    )
+    for name in ("tickets", "sla_clocks", "tickets_opened_total", "sla_consumed_ratio_count"):
+        assert sum(full[name].values()) == sum(capped[name].values())
+    assert {("client",): 2.0, ("rule",): 0.0} == capped["label_values_capped"]
+    assert {"globex", "acme"} == {key[0] for key in capped["sla_target_seconds"]}
+    assert ("other", "resolution", "1") in capped["sla_next_deadline_timestamp_seconds"]
+    assert {("client",): 0.0, ("rule",): 0.0} == full["label_values_capped"]
 
 
 def test_a_database_that_cannot_be_read_is_told(store: Store) -> None:
     """The scrape answers all the same, so that the daemon's other figures are seen."""
     with store.write() as connection:
-        connection.execute(text("drop table warnings"))
+        connection.execute(text("drop table tallies"))
     seen = scraped(store)
 
     assert {(): 0.0} == seen["ticket_collect_success"]

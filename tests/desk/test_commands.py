@@ -65,9 +65,7 @@ def test_an_acknowledgement_answers_only_by_contract(world: World) -> None:
 
     assert ("running", None) == stands(world, "response", 1)
     assert ("stopped", NOON + 5 * MINUTE) == stands(world, "response", 2)
-    assert [(2, "response", "decision")] == [
-        (row["ticket"], row["goal"], row["kind"]) for row in world.rows("decisions")
-    ]
+    assert [(2, "response", "decision")] == [(row["ticket"], row["goal"], row["kind"]) for row in world.counted()]
 
 
 def test_what_is_acknowledged_again_stays_as_it_is(world: World) -> None:
@@ -108,7 +106,7 @@ def test_a_late_reply_is_a_breach_and_stops_the_clock(world: World) -> None:
     reply(world)
 
     assert NOON + 15 * MINUTE == world.clock_of("response")["breached_at"]
-    assert ["decision", "breach"] == [row["kind"] for row in world.rows("decisions") if row["ticket"] == 1]
+    assert ["decision", "breach"] == [row["kind"] for row in world.counted() if row["ticket"] == 1]
 
 
 def test_a_reply_on_what_is_resolved_opens_nothing(world: World) -> None:

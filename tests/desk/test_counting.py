@@ -76,14 +76,14 @@ def tell(world: World, told: Told) -> None:
 
 
 def never_less(before: Counter[str], world: World) -> Counter[str]:
-    now = Counter(row["kind"] for row in world.rows("decisions"))
+    now = Counter(row["kind"] for row in world.counted())
     assert all(now[kind] >= number for kind, number in before.items())
     return now
 
 
 def standing(world: World) -> Counter[tuple[str, int, str]]:
     sums: Counter[tuple[str, int, str]] = Counter()
-    for row in world.rows("decisions"):
+    for row in world.counted():
         kind = row["kind"].removesuffix("_withdrawn")
         sums[row["goal"], row["cycle"], kind] += 1 if kind == row["kind"] else -1
     return +sums
@@ -111,7 +111,7 @@ def test_an_answer_that_is_written_down_late_takes_the_breach_back(world: World)
         desk = world.desk(connection)
         commands.reply(type(desk)(connection, world.terms, desk.actor, desk.now, NOON + 10 * MINUTE), 1, "Called them.")
 
-    response = [row for row in world.rows("decisions") if row["goal"] == "response"]
+    response = [row for row in world.counted() if row["goal"] == "response"]
     assert ["decision", "breach", "breach_withdrawn"] == [row["kind"] for row in response]
     assert 1 == len({(row["client"], row["severity"]) for row in response})
     assert ["opened", "message", "corrected"] == kinds(world.log())
@@ -138,4 +138,4 @@ def test_only_what_is_told_late_takes_anything_back(world: World) -> None:
         assert ticket is not None
         ledger.settle_all(connection, world.terms, [ticket], NOON + MINUTE)
 
-    assert ["decision", "breach"] == [row["kind"] for row in world.rows("decisions") if row["goal"] == "response"]
+    assert ["decision", "breach"] == [row["kind"] for row in world.counted() if row["goal"] == "response"]

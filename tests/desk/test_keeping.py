@@ -108,7 +108,7 @@ def test_a_breach_is_not_undone_by_a_calendar(world: World) -> None:
     refold(world)
 
     assert NOON + 13 * HOUR == world.clock_of("response")["breached_at"]
-    assert ["decision", "breach"] == [row["kind"] for row in world.rows("decisions")]
+    assert ["decision", "breach"] == [row["kind"] for row in world.counted()]
 
 
 def test_a_change_that_is_told_before_it_comes_counts_from_its_instant(world: World) -> None:

@@ -349,7 +349,7 @@ def test_a_breach_is_excused_once_by_somebody_who_says_why(office: Office) -> No
     office.do(aftermath.excuse, 1, "response", 1, "Their firewall.", "lena")
 
     assert ["decision", "breach", "excused"] == [
-        row["kind"] for row in office.world.rows("decisions") if row["goal"] == "response"
+        row["kind"] for row in office.world.counted() if row["goal"] == "response"
     ]
     assert NOON + HOUR == office.world.clock_of("response")["breached_at"]
     assert "is excused already" in office.refused(aftermath.excuse, 1, "response", 1, "Again.", "lena")

@@ -12,19 +12,16 @@ from dataclasses import fields
 from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
-from prometheus_client import CollectorRegistry, Info
 
 from daemon import marked_yaml
 from daemon.__main__ import main, parser
-from daemon.collector import FIGURES
+from daemon.catalogue import FIGURES
 from daemon.config.schema import File
 from daemon.contract import Duration, Settings
 from daemon.errors import ConfigError
-from daemon.metrics import Metrics
 from daemon.rules import read_condition, read_policy, read_rule, read_test, read_window
 from daemon.rules.model import RuleTest
 from daemon.rules.policy import FIELDS, GROUP
@@ -72,7 +69,6 @@ POLICY_KEYS = {
     "selector": {*FIELDS, f"{GROUP}PART"},
 }
 TABLE_OF = {"calendar": "calendar", "contract": "contract", "a": "step", "release_train": "train", "client": "client"}
-PARTS_OF = {"histogram": ("", "_sum", "_count", "_bucket")}
 SIDES = {"SourceSettings": "source", "ActionSettings": "action"}
 COMMAND = re.compile(r"^\s*(?:\$ )?(make|heliograph) ([a-z][^\n`#|]*)|`(make|heliograph) ([a-z][^`\n]*)`", re.MULTILINE)
 LINK = re.compile(r"\]\((?!https?:|mailto:|#)([^)#\s]+)(?:#[^)]*)?\)|(?:src|srcset)=\"(?!https?:)([^\"]+)\"")
@@ -164,16 +160,8 @@ def policy_keys(slips: Path) -> dict[str, set[str]]:
 
 
 def exported() -> dict[str, tuple[str, tuple[str, ...]]]:
-    """Name → (type, labels) of every metric that the daemon can export."""
-    registry = CollectorRegistry()
-    Metrics(registry)
-    held: list[Any] = [one for one in registry._collector_to_names if not isinstance(one, Info)]
-    found = {one._name: (one._type, tuple(one._labelnames)) for one in held}
-    found |= {f"heliograph_{one.name}": (one.family().type, tuple(one.labels)) for one in FIGURES}
-    found |= {
-        one.samples[0].name: ("gauge", tuple(one.samples[0].labels)) for one in registry.collect() if one.type == "info"
-    }
-    return {f"{name}_total" if kind == "counter" else name: (kind, labels) for name, (kind, labels) in found.items()}
+    """Name → (type, labels) of every metric of the catalogue."""
+    return {one.exposed: ("gauge" if one.kind == "info" else one.kind, one.labels) for one in FIGURES}
 
 
 def documented_metrics(page: str) -> dict[str, tuple[str, tuple[str, ...]]]:
@@ -183,7 +171,7 @@ def documented_metrics(page: str) -> dict[str, tuple[str, tuple[str, ...]]]:
 
 def unknown_metrics(text: str) -> list[str]:
     """Names that look like metrics of ours and are none; a histogram's parts are its own."""
-    known = {name + part for name, (kind, _) in exported().items() for part in PARTS_OF.get(kind, ("",))}
+    known = {name for one in FIGURES for name in (one.exposed, *one.series)}
     named = set(re.findall(r"\bheliograph_[a-z0-9_]+", text))
     return sorted(named - known)
 

@@ -265,6 +265,10 @@ class World:
             order = list(found.primary_key.columns)
             return [dict(row._mapping) for row in connection.execute(select(found).order_by(*order))]
 
+    def counted(self) -> list[dict[str, Any]]:
+        """Decisions, breaches and what was taken back; that clocks stopped is beside the point."""
+        return [row for row in self.rows("decisions") if row["kind"] != "stop"]
+
     def deliveries(self, role: str = "page") -> list[tuple[str, str, str]]:
         """(verb, key, state) in the order in which they were owed; the key without the incident's own part."""
         return [

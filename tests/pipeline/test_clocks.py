@@ -62,7 +62,7 @@ def test_a_breach_is_decided_once_and_pages(world: World) -> None:
     world.run(world.clocks())
 
     assert [("response", "decision", NOON + 15 * MINUTE), ("response", "breach", NOON + 15 * MINUTE)] == [
-        (row["goal"], row["kind"], row["at"]) for row in world.rows("decisions")
+        (row["goal"], row["kind"], row["at"]) for row in world.counted()
     ]
     assert ["w:1:response:1:1:breach"] == warned(world)
     assert ["hg:<id>:1", "w:1:response:1:1:breach"] == [key for _, key, _ in world.deliveries()]
@@ -92,7 +92,7 @@ def test_an_answer_in_time_is_decided_as_met_and_warns_nobody(world: World) -> N
     world.clock.tell(NOON + 30 * MINUTE)
     world.run(world.clocks())
 
-    assert [("decision", NOON + 5 * MINUTE)] == [(row["kind"], row["at"]) for row in world.rows("decisions")]
+    assert [("decision", NOON + 5 * MINUTE)] == [(row["kind"], row["at"]) for row in world.counted()]
     assert [] == warned(world)
 
 

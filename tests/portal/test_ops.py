@@ -10,11 +10,12 @@ import requests
 from prometheus_client import CollectorRegistry
 
 from daemon.clock import SystemClock
-from daemon.collector import Collector
+from daemon.collector import Collector, Known
 from daemon.metrics import Metrics
 from daemon.portal.ops import ops
 from daemon.portal.server import Port, Server
 from daemon.store.engine import Store
+from tests.pipeline.doubles import terms
 
 
 class Daemon:
@@ -25,8 +26,7 @@ class Daemon:
         self.sick: list[str] = []
         self.missing: list[str] = []
         Metrics(self.registry).declare_source("shop")
-        names = ("acme", "shop", "page")
-        self.registry.register(Collector(store, SystemClock(), *(lambda name=name: (name,) for name in names)))
+        self.registry.register(Collector(store, SystemClock(), lambda: Known(terms(), {"shop": "sentry"}, ("page",))))
 
 
 @pytest.fixture
