@@ -50,8 +50,8 @@ class Collector(Registrable):
                 found = list(_look(connection, self._known(), now))
         except SQLAlchemyError:
             found = []
-        yield from found
         took = self._clock.monotonic() - began
+        yield from found
         for figure, value in zip(_LOOK, (took, float(bool(found))), strict=True):
             yield expose.gauge(figure, {(): value})
 

@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from tests.bench import clocks, ingest, match, page, rules, windows
+from tests.bench import clocks, ingest, match, page, rules, scrape, windows
 
-BENCHES = ("ingest", "page", "match", "rules", "clocks", "windows")
+BENCHES = ("ingest", "page", "match", "rules", "clocks", "windows", "scrape")
 _CANDIDATES = 4
 _BATCHES = {1: 400, 1_000: 10}
 _QUICK = {1: 20, 1_000: 1}
@@ -60,6 +60,10 @@ def main(arguments: Sequence[str]) -> int:
             many = {100: 3_000} if options.quick else windows.SIZES
             moving = progress.add_task("windows", total=None)
             report |= dict(windows.bench(many, rounds, lambda: progress.advance(moving), options.rivals))
+        if "scrape" in wanted:
+            open_ = scrape.QUICK if options.quick else scrape.SIZES
+            scraping = progress.add_task("scrape", total=len(open_))
+            report["scrape"] = scrape.bench(Path(folder), open_, rounds, lambda: progress.advance(scraping))
     Console().print(_table(report))
     if options.json:
         options.json.write_text(json.dumps(report, indent=1))

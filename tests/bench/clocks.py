@@ -126,7 +126,7 @@ def _world(folder: Path, size: int) -> Iterator[tuple[Store, Clocks]]:
     path = folder / f"clocks-{size}.db"
     store = Store(f"sqlite:///{path}", ToldClock(START))
     store.migrate()
-    _seed(store, size)
+    seed(store, size)
     policy = parse(parse_yaml(CALENDARS, "c.yaml"), parse_yaml(CONTRACTS, "c.yaml"), None)
     terms = Terms(
         policy, {1: ("ticket", "page"), 2: ("ticket",), 3: ("ticket",), 4: ("ticket",)}, {},
@@ -161,7 +161,7 @@ select i, 'resolution', 1, 2, 'running', :at, 43200, 0, :at + 43200000000, :at +
 """Of the policy above; each statement stands by itself."""
 
 
-def _seed(store: Store, size: int) -> None:
+def seed(store: Store, size: int) -> None:
     with store.write() as connection:
         for statement in filter(None, map(str.strip, _SEED.split(";"))):
             head, query = statement.split("\nselect ")

@@ -67,6 +67,16 @@ def test_a_quick_run_of_the_windows_finds_what_a_plain_look_finds(tmp_path: Path
     assert 0 < report["windows, count, 100 keys"]["ours / ring"]["median"]
 
 
+def test_a_quick_run_of_the_scrape_weighs_what_is_written(tmp_path: Path) -> None:
+    """The same lines, however many tickets are open."""
+    assert 0 == main(["scrape", "--quick", "--folder", str(tmp_path), "--json", str(tmp_path / "report.json")])
+
+    found = json.loads((tmp_path / "report.json").read_text())["scrape"]
+    assert {"50", "500"} == set(found["seconds"]) == set(found["peak megabytes"])
+    assert 100_000 < found["bytes"]["50"]
+    assert all(0 < found["of the store"][size] <= found["seconds"][size] for size in ("50", "500"))
+
+
 def test_the_made_up_trail_is_hit() -> None:
     """Or equal hits would say nothing."""
     program = Program([trail.condition(lines) for lines in trail.rules(500, exact=False)])
