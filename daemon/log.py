@@ -96,12 +96,14 @@ class Once:
             self._broken.add((log.name, key))
         log.log(logging.WARNING if new else again, fmt, *args, extra=extra)
 
-    def recovered(self, log: logging.Logger, key: str, fmt: str, *args: object) -> None:
+    def recovered(
+        self, log: logging.Logger, key: str, fmt: str, *args: object, extra: About | None = None
+    ) -> None:  # fmt: skip
         with self._lock:
             if (log.name, key) not in self._broken:
                 return
             self._broken.remove((log.name, key))
-        log.info(fmt, *args)
+        log.info(fmt, *args, extra=extra)
 
 
 class _Ours(logging.StreamHandler[TextIO]):

@@ -38,7 +38,8 @@ def run(options: argparse.Namespace) -> int:
     daemon = app.Daemon(setup, clock, options.chance, outside, app.holder(options.chance))
     daemon.open()
     try:
-        return _serve(daemon, clock, outside, daemon.reload(read))
+        with app.tracing(setup.config):
+            return _serve(daemon, clock, outside, daemon.reload(read))
     finally:
         daemon.close()
 
