@@ -19,7 +19,6 @@ from queue import Empty, Full, Queue
 from typing import Any
 from urllib.parse import unquote
 
-import requests
 from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
@@ -156,7 +155,7 @@ class _Collector:
         """Ends a wait for the next try."""
         self._exporter.shutdown()
 
-    def _answered(self, response: requests.Response, **_: Any) -> None:
+    def _answered(self, response: Any, **_: Any) -> None:
         self._status = response.status_code
 
 

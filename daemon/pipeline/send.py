@@ -20,7 +20,7 @@ from daemon.desk.opening import NOBODY
 from daemon.desk.telling import Lasted, record, tell, traced
 from daemon.desk.terms import Terms
 from daemon.errors import Ambiguous, Failure, Permanent, Temporary
-from daemon.log import About, Once
+from daemon.log import About, Once, about
 from daemon.metrics import Metrics
 from daemon.model import IncidentState, Receipt
 from daemon.pipeline import alarm
@@ -110,7 +110,7 @@ class Send:
                 defect = {"key": receipt.id, "url": receipt.url, "due": claimed.delivery.body.get("due")}
                 desk = Desk(connection, self.terms(), NOBODY, now, request=f"defect-{receipt.id}")
                 commands.defect_filed(desk, claimed.incident, defect)
-        self.once.recovered(log, self.role, "%s goes out again", self.role)
+        self.once.recovered(log, self.role, "%s goes out again", self.role, extra=about(role=self.role))
 
     def _failed(self, claimed: Claimed, failure: Failure, began_at: datetime) -> None:
         now = self.store.now()
@@ -118,6 +118,7 @@ class Send:
             said = traced(connection, About(**_about(claimed), reason=failure.reason))
             recorded = self._record_failure(connection, claimed, failure, now)
         if isinstance(failure, NotYet):
+            log.debug("delivery waits to be looked up", extra=said)
             return
         self.metrics.request_failed(self.role, claimed.delivery.verb, failure.reason)
         if recorded:

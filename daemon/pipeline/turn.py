@@ -86,7 +86,7 @@ class Turn:
             record(connection, got, now)
             due = now if got.more else now + self.every
             polls.advance(connection, self.name, got.next, got.watermark, now, due)
-        self.once.recovered(self.log, self.name, "%s answers again", self.name)
+        self.once.recovered(self.log, self.name, "%s answers again", self.name, extra=about(source=self.name))
 
     def _fail(
         self, claimed: polls.Poll, failure: Failure, failed: Callable[[Connection, Failure, datetime], None]
