@@ -95,9 +95,9 @@ class Exporter:
         """Sends what is queued, or loses it if that takes longer."""
         self._closing.set()
         self._thread.join(within.total_seconds())
-        self._collector.close()
         if left := len(self._waiting(QUEUED_AT_MOST)):
             self._lose("collector", left, "the daemon stopped first")
+        self._collector.close()
 
     def _run(self) -> None:
         while not self._closing.is_set() or not self._queue.empty():

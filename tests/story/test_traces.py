@@ -246,6 +246,32 @@ def test_a_full_queue_loses_what_does_not_fit(monkeypatch: pytest.MonkeyPatch) -
             for n in range(100):
                 exporter(a_span(str(n)))
             assert 80 <= exporter.lost < 100
+            assert len(vendor.received) <= 1, "all of them came before the first was given up"
+
+
+def test_a_stop_sends_what_is_queued(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though the collector takes its time."""
+    with collector(monkeypatch) as vendor:
+        vendor.faults.add("POST /v1/traces", "slow", times=1)
+        with exporting() as exporter:
+            exporter(a_span("first"))
+            wait_for(lambda: vendor.faults.rows() == [])
+            exporter(a_span("second"))
+
+        assert (2, 0) == (len(vendor.spans), exporter.lost)
+
+
+def test_a_stop_waits_no_longer_than_it_may(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not sent by then is lost, and counted."""
+    with collector(monkeypatch, timeout="10") as vendor, logged() as stream:
+        vendor.faults.add("POST /v1/traces", "503")
+        with exporting(HUNG) as exporter:
+            exporter(a_span("first"))
+            wait_for(lambda: bool(vendor.received))
+            exporter(a_span("second"))
+
+    assert ["traces are lost: the daemon stopped first"] == [line["message"] for line in lines(stream)][-1:]
+    assert 1 <= exporter.lost <= 2
 
 
 def test_a_secret_header_is_sent_and_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
