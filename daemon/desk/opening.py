@@ -126,11 +126,12 @@ def open_first(connection: Connection, terms: Terms, opening: Opening, first_at:
 def _tell_opened(
     connection: Connection, message: str, incident: Incident, opening: Opening, since: datetime, now: datetime
 ) -> None:
+    """With a match only where a signal opened it: no silence, no person, and not the daemon about itself."""
     heard = opening.heard or Heard("", "")
+    spans = [Lasted("incident", min(since, opening.began_at), now, root=True)]
+    spans += [Lasted("match", opening.at, now, link=heard.brought_by)] if opening.heard else []
     tell(
-        connection, log, logging.INFO, message + (", and held" if incident.held else ""),
-        Lasted("incident", min(since, opening.began_at), now, root=True),
-        Lasted("match", opening.at, now, link=heard.brought_by),
+        connection, log, logging.INFO, message + (", and held" if incident.held else ""), *spans,
         incident=incident.id, episode=incident.episode, severity=incident.severity, rule=opening.rule,
         source=heard.source, signal=heard.signal, why=str((incident.held or {}).get("by", "")),
     )  # fmt: skip

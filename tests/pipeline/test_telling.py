@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 import pytest
 from sqlalchemy import Connection
 
+from daemon import trace
 from daemon.desk.opening import Opening
 from daemon.errors import Permanent, Temporary
 from daemon.model import FactKind, Json
+from daemon.trace import Span
 from tests.pipeline.doubles import NOON, SECOND, World, recovered, rule, signal
 
 
@@ -28,9 +30,18 @@ def listening(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "heliograph")
 
 
-def test_what_is_rolled_back_was_never_told(world: World, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.fixture
+def spans() -> Iterator[list[Span]]:
+    """What is traced."""
+    taken: list[Span] = []
+    trace.export_to(taken.append)
+    yield taken
+    trace.export_to(None)
+
+
+def test_what_is_rolled_back_was_never_told(world: World, spans: list[Span], caplog: pytest.LogCaptureFixture) -> None:
     """The first of a batch opens an incident; the second breaks the transaction. Then it is tried again, and told."""
-    world.source.say(signal("1"), signal("2", SECOND, project="cart"))
+    batch = (signal("1"), signal("2", SECOND, project="cart"))
     broken = [True]
 
     def hold(connection: Connection, opening: Opening, now: datetime) -> Mapping[str, Json] | None:
@@ -39,16 +50,26 @@ def test_what_is_rolled_back_was_never_told(world: World, caplog: pytest.LogCapt
         return None
 
     world.hold = hold
+    world.source.say(*batch)
     with pytest.raises(RuntimeError):
         world.run(world.collect())
 
-    assert ([], []) == (told(caplog, logging.DEBUG), world.incidents())
+    assert ([], [], []) == (told(caplog, logging.DEBUG), spans, world.incidents())
 
     broken.clear()
     world.until(NOON + 61 * SECOND)
-    world.hear(signal("1"), signal("2", SECOND, project="cart"))
+    world.hear(*batch)
 
     assert 2 == told(caplog).count("incident opened")
+    assert 2 == [span.name for span in spans].count("incident")
+
+
+def test_what_no_signal_opened_has_no_match(world: World, spans: list[Span]) -> None:
+    """The daemon says it about itself."""
+    world.source.fail(Permanent("auth", "HTTP 401"))
+    world.run(world.collect())
+
+    assert ["incident", "ticket"] == [span.name for span in spans]
 
 
 def test_a_flood_of_joins_writes_no_line_each(world: World, caplog: pytest.LogCaptureFixture) -> None:
