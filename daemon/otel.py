@@ -139,9 +139,8 @@ class _Collector:
         session = http.session(_deadline())
         session.hooks["response"].append(self._answered)
         self._exporter: SpanExporter = OTLPSpanExporter(session=session)
-        logging.getLogger("opentelemetry.exporter").setLevel(
-            logging.CRITICAL
-        )  # it tells each failure, and we the first
+        # From here on it would tell of every failure, where we tell of the first.
+        logging.getLogger("opentelemetry.exporter").setLevel(logging.CRITICAL)
 
     def take(self, spans: list[ReadableSpan]) -> str:
         """Why they were not taken; empty if they were. Tries again for as long as OTEL_EXPORTER_OTLP_TIMEOUT says."""
