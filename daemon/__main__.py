@@ -59,6 +59,9 @@ def parser(asked: str | None = None) -> argparse.ArgumentParser:
 def _run(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = _with_config(_add(commands, "run", "run", "run", "run the daemon", "heliograph run --log json"))
     command.add_argument("--log", choices=("plain", "json"), default="plain", help="how lines are logged")
+    command.add_argument(
+        "--log-level", choices=("debug", "info", "warning", "error"), default="info", help="from which level on"
+    )
 
 
 def _check(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -13,6 +13,7 @@ import pkgutil
 import random
 import secrets
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from importlib import import_module
@@ -192,7 +193,7 @@ def digest(config: Config) -> str:
     return found.hexdigest()
 
 
-FIXED = ("store", "portal", "metrics", "report_errors", "heartbeat", "sources", "actions")
+FIXED = ("store", "portal", "metrics", "report_errors", "heartbeat", "traces", "sources", "actions")
 """Parts of the configuration that connections, ports and threads stand on."""
 
 
@@ -413,6 +414,15 @@ def report_errors(config: Config) -> None:
     """From here on what the daemon logs as an error is sent to the Sentry project that is configured for it, if any."""
     if config.report_errors is not None:
         integration("sentry").report_errors(config.report_errors.sentry_dsn)
+
+
+def tracing(config: Config, metrics: Metrics) -> AbstractContextManager[object]:
+    """While it is open, spans are sent to the collector, if that is configured."""
+    if not config.traces.enabled:
+        return nullcontext()
+    from daemon.otel import exporting
+
+    return exporting(lost=metrics.spans_dropped)
 
 
 def holder(chance: random.Random) -> str:

@@ -162,6 +162,8 @@ COLLECT_SECONDS = Figure("gauge", "ticket_collect_duration_seconds", "What this 
 COLLECTED = Figure("gauge", "ticket_collect_success", "1 if the database could be read, else 0.")
 CAPPED = Figure("gauge", "label_values_capped", "Values of this label that stand together as `other`, because there "
                 "are more than the configuration allows.", ("label",))  # fmt: skip
+SPANS_DROPPED = Figure("counter", "trace_spans_dropped", "Spans that did not fit in the queue, or that the collector "
+                       "did not take. Of this process.")  # fmt: skip
 
 SECTIONS: Mapping[str, tuple[Figure, ...]] = {
     "promises": (TARGET, CLOCKS, NEXT_DEADLINE, DECISIONS, BREACHES, CORRECTIONS, EXCUSED, CONSUMED, WARNINGS,
@@ -172,13 +174,14 @@ SECTIONS: Mapping[str, tuple[Figure, ...]] = {
               RULE_STATE_DROPPED),
     "sources": (LAST_SUCCESS, WATERMARK, POLLS, POLL_FAILURES, POLL_SECONDS, EVENTS, EVENTS_DROPPED),
     "deliveries": (OUTBOX, OUTBOX_OLDEST, GIVEN_UP, REQUESTS, REQUEST_FAILURES, REQUEST_SECONDS),
-    "daemon": (BUILD, CONFIG, RELOAD_WORKED, RELOADED_AT, TICK, COLLECT_SECONDS, COLLECTED, CAPPED),
+    "daemon": (BUILD, CONFIG, RELOAD_WORKED, RELOADED_AT, TICK, COLLECT_SECONDS, COLLECTED, CAPPED, SPANS_DROPPED),
 }  # fmt: skip
 """As the docs list them."""
 
 FIGURES: tuple[Figure, ...] = tuple(figure for section in SECTIONS.values() for figure in section)
 PROCESS: frozenset[Figure] = frozenset(
     (RULE_MATCHES, RULE_STATE_DROPPED, POLLS, POLL_FAILURES, POLL_SECONDS, EVENTS, EVENTS_DROPPED, REQUESTS,
-     REQUEST_FAILURES, REQUEST_SECONDS, BUILD, CONFIG, RELOAD_WORKED, RELOADED_AT, TICK)
+     REQUEST_FAILURES, REQUEST_SECONDS, BUILD, CONFIG, RELOAD_WORKED, RELOADED_AT, TICK,
+     SPANS_DROPPED)
 )  # fmt: skip
 """Of this process alone, and from 0 with it; all others are of the store, and alike on every replica."""

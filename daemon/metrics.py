@@ -59,6 +59,7 @@ class Metrics:
         self._requests = self._counter(catalogue.REQUESTS)
         self._request_failures = self._counter(catalogue.REQUEST_FAILURES)
         self._request_seconds = self._histogram(catalogue.REQUEST_SECONDS)
+        self._spans_dropped = self._counter(catalogue.SPANS_DROPPED)
 
     def _counter(self, figure: Figure) -> Counter:
         return Counter(figure.base, figure.help, figure.labels, registry=self._registry)
@@ -151,6 +152,9 @@ class Metrics:
 
     def request_failed(self, role: str, verb: str, reason: str) -> None:
         self._request_failures.labels(role, verb, _bounded(reason)).inc()
+
+    def spans_dropped(self, many: int) -> None:
+        self._spans_dropped.inc(many)
 
     def ticked(self, now: datetime) -> None:
         """The step that looks at clocks has run: this standing still is the sign that deadlines go unseen."""

@@ -26,7 +26,7 @@ STALLED_AFTER = timedelta(minutes=2)
 
 def run(options: argparse.Namespace) -> int:
     """0 after a clean stop; 1 when calls outside hang for ever and a supervisor should start it anew."""
-    configure(format=options.log)
+    configure(options.log_level, options.log)
     path = config_file(options.config)
 
     def read() -> app.Setup:
@@ -38,7 +38,8 @@ def run(options: argparse.Namespace) -> int:
     daemon = app.Daemon(setup, clock, options.chance, outside, app.holder(options.chance))
     daemon.open()
     try:
-        return _serve(daemon, clock, outside, daemon.reload(read))
+        with app.tracing(setup.config, daemon.metrics):
+            return _serve(daemon, clock, outside, daemon.reload(read))
     finally:
         daemon.close()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from importlib.util import find_spec
 
 from daemon.config.reading import Reading
 from daemon.config.schema import Config
@@ -43,6 +44,20 @@ def sigma(reading: Reading, config: Config, table: MarkedMap) -> None:
     clients = config.sigma.defaults.clients
     if len(clients) > 1 and {"none", "all"} & {*clients} and isinstance(body, MarkedMap):
         reading.report(body.value_mark("clients"), "sigma.defaults.clients: 'none' and 'all' stand alone.")
+
+
+def traces(reading: Reading, config: Config, table: MarkedMap) -> None:
+    """Reports that traces are on, and what sends them is not installed."""
+    if config.traces.enabled and not _is_installed("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http"):
+        message = "traces: what sends them is not installed."
+        reading.report(table.value_mark("traces"), message, "Run: pip install 'heliograph[otel]'")
+
+
+def _is_installed(*modules: str) -> bool:
+    try:
+        return all(find_spec(module) for module in modules)
+    except ModuleNotFoundError:  # not even what it is in
+        return False
 
 
 def _roles(reading: Reading, config: Config, words: Iterable[tuple[str, Mark]], where: str) -> None:

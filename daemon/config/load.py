@@ -32,6 +32,7 @@ from daemon.config.schema import (
     SourceCommon,
     SourceEntry,
     Team,
+    Traces,
 )
 from daemon.config.secrets import Outside, Unavailable, variable
 from daemon.contract import Settings
@@ -73,6 +74,7 @@ def load(path: Path, environ: Mapping[str, str], kinds: Kinds, *, credentials: b
     if loading.policy_stands:  # else every name of a calendar would seem to lead nowhere
         check.references(reading, config, loading.parts)
     check.sigma(reading, config, table)
+    check.traces(reading, config, table)
     if reading.problems:
         raise ConfigError(reading.problems)
     return config
@@ -134,6 +136,7 @@ class _Loading:
             metrics=self._section("metrics", Metrics),
             report_errors=self._optional("report_errors", ReportErrors, "sentry_dsn"),
             heartbeat=self._optional("heartbeat", Heartbeat, "url"),
+            traces=self._section("traces", Traces),
             sources=sources,
             actions=actions,
             severities=self._severities(),

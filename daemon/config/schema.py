@@ -93,6 +93,14 @@ class Heartbeat(Settings):
     every: Every = Field(timedelta(minutes=1), description="How often.")
 
 
+class Traces(Settings):
+    enabled: bool = Field(
+        False,
+        description="Whether spans are sent to an OpenTelemetry collector. "
+        "Where to, OpenTelemetry's own variables say: `OTEL_EXPORTER_OTLP_ENDPOINT`, …",
+    )
+
+
 class SourceCommon(Settings):
     """What every source has; the rest is its type's own (docs/integrations)."""
 
@@ -195,6 +203,7 @@ class File(Settings):
     metrics: Metrics | None = Field(None, description="The figures for Prometheus, and the health of the daemon.")
     report_errors: ReportErrors | None = Field(None, description="Where the daemon's own errors are sent.")
     heartbeat: Heartbeat | None = Field(None, description="Who notices when the daemon is silent.")
+    traces: Traces | None = Field(None, description="Traces of the pipeline, for OpenTelemetry.")
     sources: dict[str, SourceCommon] = Field({}, description="What is watched, by names of your own.")
     actions: dict[Role, ActionCommon] = Field({}, description="What is done, by role: `page`, `defect`, `warning`, …")
     severities: dict[Severity, SeverityMeaning] = Field(description="What each of 1, 2, 3 and 4 means and sets going.")
@@ -249,6 +258,7 @@ class Config:
     metrics: Metrics
     report_errors: ReportErrors | None
     heartbeat: Heartbeat | None
+    traces: Traces
     sources: Mapping[str, SourceEntry]
     actions: Mapping[Role, ActionEntry]
     severities: Mapping[Severity, SeverityMeaning]

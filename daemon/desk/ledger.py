@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import chain
@@ -11,12 +12,17 @@ from sqlalchemy import Connection
 
 from daemon.desk import counting, owed, tallying
 from daemon.desk.life import after
+from daemon.desk.telling import Lasted, tell
 from daemon.desk.terms import Terms
 from daemon.model import Clock, Event, EventKind, Goal, Json, Threshold, Ticket
 from daemon.sla import clocks as sla
-from daemon.store import deliveries, incidents, tallies, tickets
+from daemon.store import incidents, tallies, tickets
 from daemon.store.deliveries import Owed
 from daemon.store.tickets import Counted, Warned
+
+log = logging.getLogger("heliograph.desk")
+
+_SPANS = {EventKind.OPENED: "ticket", EventKind.ACKNOWLEDGED: "acknowledge", EventKind.RESOLVED: "resolve"}
 
 
 def record(
@@ -40,7 +46,18 @@ def record(
     changed = after(ticket, event)
     tickets.save(connection, changed)
     tallies.add(connection, tallying.of_event(ticket, event), now)
+    _tell(connection, changed, event)
     return settle_all(connection, terms, [changed], now, takes_back=event.effective_at < now)[0]
+
+
+def _tell(connection: Connection, ticket: Ticket, event: Event) -> None:
+    name = _SPANS.get(event.kind)
+    mark = f"{event.ticket}:{event.sequence}"
+    spans = (Lasted(name, event.effective_at, event.recorded_at, mark),) if name else ()
+    tell(
+        connection, log, logging.INFO, f"ticket {event.kind.value}", *spans, incident=ticket.incident, ticket=ticket.id,
+        client=ticket.client, severity=ticket.severity, state=ticket.state.value, actor=event.actor,
+    )  # fmt: skip
 
 
 def settle_all(
@@ -88,8 +105,19 @@ def _warn(connection: Connection, terms: Terms, some: Sequence[Ticket], readings
     for key, each in new.items():
         ticket, clock, _ = due[key]
         crossed = list(each.values())
+        for one in crossed:
+            _tell_clock(connection, ticket, "threshold crossed", clock.goal, clock.cycle, one.name)
         owed_now += owed.warnings_of(terms, of[ticket.incident], ticket, clock, crossed, now)
-    deliveries.owe_all(connection, owed_now, now)
+    owed.owe_all(connection, owed_now, now)
+
+
+def _tell_clock(
+    connection: Connection, ticket: Ticket, message: str, goal: Goal, cycle: int, threshold: str = ""
+) -> None:
+    tell(
+        connection, log, logging.INFO, message, incident=ticket.incident, ticket=ticket.id, client=ticket.client,
+        severity=ticket.severity, goal=goal, cycle=cycle, threshold=threshold,
+    )  # fmt: skip
 
 
 def _come_due(clock: Clock, now: datetime) -> list[Threshold]:
@@ -117,6 +145,9 @@ def _corrected(connection: Connection, ticket: Ticket, entries: Iterable[Counted
     for entry in entries:
         if counting.is_withdrawal(entry):
             ticket = _correct(connection, ticket, entry, now)
+            _tell_clock(connection, ticket, f"{counting.what(entry)} withdrawn", entry.goal, entry.cycle)
+        elif entry.kind == counting.BREACH:
+            _tell_clock(connection, ticket, "promise missed", entry.goal, entry.cycle)
     return ticket
 
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -15,6 +16,7 @@ from sqlalchemy import Connection
 
 from daemon.desk import ledger, owed, tallying
 from daemon.desk.episodes import Episode
+from daemon.desk.telling import Lasted, tell
 from daemon.desk.terms import Terms
 from daemon.model import (
     INTERNAL,
@@ -31,12 +33,25 @@ from daemon.model import (
 from daemon.store import episodes, incidents, tallies, tickets
 from daemon.store.episodes import Kept
 from daemon.store.incidents import Proof
+from daemon.trace import Ids
+
+log = logging.getLogger("heliograph.desk")
 
 _ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _ID_LENGTH = 10
 
 NOBODY = "nobody"
 """Who acts when nobody does: recovery and the clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """The signal by which a rule had enough, for the log and for traces."""
+
+    source: str
+    signal: str
+    brought_by: Ids | None = None
+    """The poll, or the push."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +80,7 @@ class Opening:
     reopen_within: timedelta = timedelta(hours=1)
     held: Mapping[str, Json] | None = None
     """Why nothing of it may be set going now."""
+    heard: Heard | None = None
 
 
 def set_going(connection: Connection, terms: Terms, incident: Incident, opening: Opening, now: datetime) -> None:
@@ -77,6 +93,7 @@ def set_going(connection: Connection, terms: Terms, incident: Incident, opening:
 def release(connection: Connection, terms: Terms, incident: Incident, opening: Opening, now: datetime) -> None:
     """What held it is gone, and it is open still: from now on it is an incident like any other."""
     incidents.change(connection, incident.id, held=None)
+    tell(connection, log, logging.INFO, "incident released", incident=incident.id, episode=incident.episode)
     set_going(connection, terms, replace(incident, held=None), opening, now)
 
 
@@ -103,7 +120,22 @@ def open_first(connection: Connection, terms: Terms, opening: Opening, first_at:
     )  # fmt: skip
     episodes.replace(connection, id, 1, [Kept(1, first_at)])
     tallies.add(connection, tallying.of_opening(incident, now), now)
+    _tell_opened(connection, "incident opened", incident, opening, first_at, now)
     return incident
+
+
+def _tell_opened(
+    connection: Connection, message: str, incident: Incident, opening: Opening, since: datetime, now: datetime
+) -> None:
+    """With a match only where a signal opened it: no silence, no person, and not the daemon about itself."""
+    heard = opening.heard or Heard("", "")
+    spans = [Lasted("incident", min(since, opening.began_at), now, root=True)]
+    spans += [Lasted("match", opening.at, now, link=heard.brought_by)] if opening.heard else []
+    tell(
+        connection, log, logging.INFO, message + (", and held" if incident.held else ""), *spans,
+        incident=incident.id, episode=incident.episode, severity=incident.severity, rule=opening.rule,
+        source=heard.source, signal=heard.signal, why=str((incident.held or {}).get("by", "")),
+    )  # fmt: skip
 
 
 def join(connection: Connection, incident: Incident, opening: Opening) -> Incident:
@@ -117,6 +149,11 @@ def join(connection: Connection, incident: Incident, opening: Opening) -> Incide
         connection, incident.id, severity=joined.severity, began_at=joined.began_at,
         sources=sorted(incidents.sources_of(connection, incident.id).union(opening.sources)),
     )  # fmt: skip
+    if joined.severity < incident.severity:
+        tell(
+            connection, log, logging.INFO, "incident raised", incident=incident.id, episode=incident.episode,
+            severity=joined.severity, rule=opening.rule,
+        )  # fmt: skip
     return joined
 
 
@@ -138,6 +175,7 @@ def next_episode(
         held=opening.held and dict(opening.held),
     )  # fmt: skip
     tallies.add(connection, tallying.of_opening(again, now), now)
+    _tell_opened(connection, "incident reopened", again, opening, last.began_at, now)
     return again
 
 
@@ -228,6 +266,10 @@ def clear(connection: Connection, terms: Terms, incident: Incident, ended: Episo
     """The trouble is gone. The page is resolved; no clock stops unless a contract says so."""
     why = why if ended.recovered else "no signal any more"
     incidents.change(connection, incident.id, state=IncidentState.CLEARED.value, cleared_at=now, over_at=ended.over_at)
+    tell(
+        connection, log, logging.INFO, "incident cleared", Lasted("clear", ended.over_at or now, now),
+        incident=incident.id, episode=incident.episode, rule=incident.rule, why=why,
+    )  # fmt: skip
     owed.close(connection, owed.PAGE, incident, why, now)
     for ticket in tickets.open_of_incident(connection, incident.id):
         recovered = ledger.record(
@@ -254,4 +296,5 @@ def end_if_finished(connection: Connection, incident: Incident, now: datetime) -
         values |= {"over_at": now, "clear_at": None}
         episodes.end(connection, incident.id, now)
     incidents.change(connection, incident.id, **values)
+    tell(connection, log, logging.INFO, "incident ended", incident=incident.id, episode=incident.episode)
     owed.close(connection, owed.PAGE, incident, "every ticket is resolved", now)

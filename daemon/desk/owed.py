@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,10 +10,14 @@ from typing import Any
 from sqlalchemy import Connection
 
 from daemon.desk.staff import Person
+from daemon.desk.telling import tell
 from daemon.desk.terms import Terms
+from daemon.log import About
 from daemon.model import Clock, Delivery, Incident, Json, Role, Threshold, Ticket
 from daemon.store import deliveries, incidents, tickets
 from daemon.store.deliveries import Owed
+
+log = logging.getLogger("heliograph.desk")
 
 PAGE: Role = "page"
 DEFECT: Role = "defect"
@@ -50,8 +55,26 @@ def set_going(connection: Connection, terms: Terms, incident: Incident, own: tup
         if role not in done:
             body = describe(terms, incident) | _due(connection, role, incident)
             delivery = Delivery(role, "open", key_of(role, incident), 1, body)
-            deliveries.owe(connection, delivery, incident.id, incident.severity, now)
+            owe(connection, Owed(delivery, incident.id, incident.severity), now)
     incidents.change(connection, incident.id, roles=sorted(done.union(wanted)))
+
+
+def owe(connection: Connection, one: Owed, now: datetime) -> None:
+    owe_all(connection, [one], now)
+
+
+def owe_all(connection: Connection, some: Sequence[Owed], now: datetime) -> None:
+    """Puts them in the outbox: what is not there yet."""
+    if deliveries.owe_all(connection, some, now) == len(some):
+        for one in some:
+            _tell(connection, "delivery owed", one.incident, one.delivery, one.ticket)
+
+
+def _tell(connection: Connection, message: str, incident: str, delivery: Delivery, ticket: int | None = None) -> None:
+    about = About(incident=incident, role=delivery.role, verb=delivery.verb, delivery=delivery.key)
+    if ticket is not None:
+        about["ticket"] = ticket
+    tell(connection, log, logging.INFO, message, **about)
 
 
 def _due(connection: Connection, role: Role, incident: Incident) -> dict[str, Any]:
@@ -65,10 +88,11 @@ def close(connection: Connection, role: Role, incident: Incident, note: str, now
     """Owes the outside the end of what was opened; takes an opening back that never left."""
     key = key_of(role, incident)
     if deliveries.cancel_unsent(connection, incident.id, role, key, now):
+        _tell(connection, "delivery cancelled", incident.id, Delivery(role, "open", key, 1, {}))
         return
     if deliveries.was_owed(connection, role, key):
         body = {"title": incident.title, "severity": incident.severity, "incident": incident.id, "note": note}
-        deliveries.owe(connection, Delivery(role, "close", key, 1, body), incident.id, incident.severity, now)
+        owe(connection, Owed(Delivery(role, "close", key, 1, body), incident.id, incident.severity), now)
 
 
 def warnings_of(terms: Terms, incident: Incident, ticket: Ticket, clock: Clock, crossed: Sequence[Threshold],
@@ -137,7 +161,7 @@ def notice(connection: Connection, terms: Terms, incident: Incident, ticket: Tic
         "to": addressed(told),
         "url": f"{terms.portal}/tickets/{ticket.id}",
     }
-    deliveries.owe(connection, Delivery(NOTICE, "open", key, 1, body), incident.id, ticket.severity, now, ticket.id)
+    owe(connection, Owed(Delivery(NOTICE, "open", key, 1, body), incident.id, ticket.severity, ticket.id), now)
 
 
 def addressed(people: Iterable[Person]) -> list[dict[str, Json]]:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
 from daemon.desk.desk import Refused
+from daemon.desk.telling import tell
 from daemon.rules.holds import Silence
 from daemon.rules.policy import Selector
 from daemon.rules.selectors import unknown_field
 from daemon.store import silences
 from daemon.store.silences import Kept
+
+log = logging.getLogger("heliograph.desk")
 
 LONGEST = timedelta(days=30)
 
@@ -39,7 +43,9 @@ def add(
         raise Refused("say why: whoever misses the incidents will ask")
     if not timedelta(0) < lasts <= LONGEST:
         raise Refused(f"a silence lasts at most {LONGEST.days} days, and more than no time")
-    return silences.add(connection, selector, owner.strip(), reason.strip(), now, now + lasts, now)
+    added = silences.add(connection, selector, owner.strip(), reason.strip(), now, now + lasts, now)
+    tell(connection, log, logging.INFO, "silence added", silence=added.id, actor=added.owner)
+    return added
 
 
 def expire(connection: Connection, id: int, actor: str, now: datetime) -> Kept:
@@ -49,6 +55,7 @@ def expire(connection: Connection, id: int, actor: str, now: datetime) -> Kept:
         raise Refused(f"there is no silence {id}" if known is None else f"silence {id} is over already")
     ended = silences.get(connection, id)
     assert ended is not None
+    tell(connection, log, logging.INFO, "silence ended", silence=id, actor=actor)
     return ended
 
 

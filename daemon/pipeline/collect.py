@@ -10,8 +10,11 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
+from daemon import trace
 from daemon.contract import Batch, Source
+from daemon.desk import telling
 from daemon.errors import Failure
+from daemon.log import about
 from daemon.metrics import Metrics
 from daemon.model import Cursor, Signal
 from daemon.pipeline import alarm, detect
@@ -20,6 +23,8 @@ from daemon.pipeline.open import Detection
 from daemon.pipeline.turn import DEADLINE, Turn
 from daemon.rules.engine import Engine
 from daemon.store import polls, signals
+from daemon.store.engine import once_committed
+from daemon.trace import Ids, Span
 from daemon.worker import Outcome, Outside
 
 log = logging.getLogger("heliograph.collect")
@@ -94,7 +99,7 @@ class Collect:
         counted: list[str] = []
 
         def record(connection: Connection, got: _Sifted, at: datetime) -> None:
-            self._record(connection, got, at)
+            self._record(connection, got, now, at)
             counted.extend(got.unwanted)
 
         outcome = self.turn.step(now, self._poll, record, self._failed)
@@ -109,8 +114,9 @@ class Collect:
             batch, engine, *detect.sift(engine, self.sifted_out.unknown(engine, batch.signals), self.keep_all)
         )
 
-    def _record(self, connection: Connection, got: _Sifted, now: datetime) -> None:
-        detected = detect.detect(connection, self.detection(), got.engine, got.wanted, now)
+    def _record(self, connection: Connection, got: _Sifted, began_at: datetime, now: datetime) -> None:
+        poll = trace.of_poll(self.turn.name, now)
+        detected = detect.detect(connection, self.detection(), got.engine, got.wanted, now, poll)
         new = detected.new
         polls.count(connection, self.turn.name, new, len(got.unwanted))
         self.metrics.matched(detected.matched)
@@ -119,8 +125,24 @@ class Collect:
             if signals.quarantine_record(connection, self.turn.name, reason, record, now):
                 self.metrics.dropped(self.turn.name, reason)
         self.metrics.collected(self.turn.name, new, len(got.unwanted))
+        tell_brought(connection, log, "poll", poll, self.turn.name, began_at, now, new, len(got.unwanted))
         alarm.source_answers(connection, self.detection().terms, self.turn.name, now)
 
     def _failed(self, connection: Connection, failure: Failure, now: datetime) -> None:
         self.metrics.poll_failed(self.turn.name, failure.reason)
         alarm.source_failed(connection, self.detection().terms, self.turn.name, failure, now)
+
+
+def tell_brought(
+    connection: Connection, log: logging.Logger, what: str, ids: Ids, source: str, began_at: datetime, now: datetime,
+    new: int, unwanted: int,
+) -> None:  # fmt: skip
+    """What a poll or a push brought; a trace only if that was anything new."""
+    said = about(source=source, new=new, unwanted=unwanted)
+
+    def say() -> None:
+        log.debug("%s recorded", what, extra=said)
+        if new:
+            trace.record(Span(what, began_at, now, ids, outbound=True, attributes=telling.attributes_of(said)))
+
+    once_committed(connection, say)

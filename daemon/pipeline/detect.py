@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,7 @@ from typing import NamedTuple
 from sqlalchemy import Connection
 
 from daemon.desk import hearing, opening
+from daemon.desk.telling import tell
 from daemon.model import SHADOW_KEY, Incident, Json, Signal
 from daemon.pipeline.open import SHADOW, Detection, opening_again, opening_of
 from daemon.rules import windows as window_of
@@ -23,6 +25,9 @@ from daemon.rules.windows.state import MICROSECOND, State, document_of, instant,
 from daemon.store import incidents, polls, signals, windows
 from daemon.store.incidents import Proof
 from daemon.store.windows import Judgement, Kept
+from daemon.trace import Ids
+
+log = logging.getLogger("heliograph.detect")
 
 _RECOVERED = "recovered"
 """Stands where a window's rule does, in the row that remembers recoveries for what is still on its way."""
@@ -54,10 +59,11 @@ def sift(engine: Engine, batch: Iterable[Signal], keep_all: bool = False) -> tup
 
 
 def detect(
-    connection: Connection, detection: Detection, engine: Engine, wanted: Sequence[Wanted], now: datetime
-) -> Detected:
-    """Keeps what is new and lets it open, join, clear."""
-    done = Detecting(connection, detection, engine, now)
+    connection: Connection, detection: Detection, engine: Engine, wanted: Sequence[Wanted], now: datetime,
+    brought_by: Ids | None = None,
+) -> Detected:  # fmt: skip
+    """Keeps what is new and lets it open, join, clear. `brought_by`: the poll or the push, in a trace of its own."""
+    done = Detecting(connection, detection, engine, now, brought_by=brought_by)
     new = signals.keep_many(connection, [each.signal for each in wanted if not each.matches], now)
     heard = [each for each in wanted if each.matches]
     for each, row in zip(heard, done.take(heard), strict=True):
@@ -96,6 +102,9 @@ class Detecting:
     now: datetime
     matched: dict[str, int] = field(default_factory=dict)
     dropped: dict[str, int] = field(default_factory=dict)
+    brought_by: Ids | None = None
+    _hearing: Signal | None = None
+    """The one that is being heard, for the log."""
     _states: dict[tuple[str, str], State] = field(default_factory=dict)
     _moved: dict[tuple[str, str], _Moved] = field(default_factory=dict)
     _recovering: dict[tuple[str, str], Kept] = field(default_factory=dict)
@@ -173,6 +182,7 @@ class Detecting:
 
     def hear(self, wanted: Wanted, row: int) -> None:
         """What each rule that matched makes of a new signal."""
+        self._hearing = wanted.signal
         for match in wanted.matches:
             self.matched[match.rule.id] = self.matched.get(match.rule.id, 0) + 1
             self._hear(match, wanted.signal, row)
@@ -298,7 +308,7 @@ class Detecting:
 
     def _open(self, match: Match, signal: Signal | None, row: int, fired: Firing) -> None:
         proofs = self._proofs(match, signal, row, fired)
-        told = opening_of(self.detection, match, signal, fired.at, fired.first_at, proofs)
+        told = opening_of(self.detection, match, signal, fired.at, fired.first_at, proofs, self.brought_by)
         incident, outcome = hearing.open_or_join(
             self.connection, self.detection.terms, self._held(told), self, self.now
         )
@@ -409,3 +419,8 @@ class Detecting:
         self, match: Match, row: int, outcome: str, detail: Mapping[str, Json], incident: str | None = None
     ) -> None:
         self._judged.append(Judgement(row or None, match.rule.id, match.incident, outcome, incident, detail, self.now))
+        heard = self._hearing
+        tell(
+            self.connection, log, logging.DEBUG, f"signal {outcome}", rule=match.rule.id, incident=incident or "",
+            source=heard.source if heard else "", signal=heard.id if heard else "",
+        )  # fmt: skip

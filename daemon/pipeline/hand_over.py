@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,12 +13,15 @@ from daemon.contract import OnCall
 from daemon.desk import handover
 from daemon.desk.terms import Terms
 from daemon.errors import Failure
+from daemon.log import about
 from daemon.metrics import Metrics
 from daemon.model import Cursor, Shift
 from daemon.pipeline.turn import DEADLINE, Turn
 from daemon.store import handovers
 from daemon.store.engine import Store
 from daemon.worker import WORKED, Idle, Outcome, Outside
+
+log = logging.getLogger("heliograph.desk")
 
 LOOK_EVERY = timedelta(minutes=1)
 
@@ -38,7 +42,9 @@ class HandOver:
         if owner is None or (before is not None and before.to_site == owner):
             return Idle(now + LOOK_EVERY)
         with self.store.write() as connection:
-            handover.hand_over(connection, self.terms(), now)
+            handed = handover.hand_over(connection, self.terms(), now)
+        if handed is not None:
+            log.info("queue handed over", extra=about(handover=handed.id, tickets=len(handed.tickets)))
         return WORKED
 
 

@@ -9,12 +9,13 @@ from typing import TypeAlias
 
 from sqlalchemy import Connection
 
-from daemon.desk.opening import Opening
+from daemon.desk.opening import Heard, Opening
 from daemon.desk.terms import Terms
 from daemon.model import BUILT_IN_CLIENTS, INTERNAL, Incident, Json, Signal
 from daemon.rules.engine import Match
 from daemon.store import incidents, tickets
 from daemon.store.incidents import Proof
+from daemon.trace import Ids
 
 Hold: TypeAlias = Callable[[Connection, Opening, datetime], Mapping[str, Json] | None]
 """Why nothing may be set going for an opening now: a silence, maintenance, an inhibition."""
@@ -48,6 +49,7 @@ def opening_of(
     at: datetime,
     began_at: datetime,
     proofs: tuple[Proof, ...] = (),
+    brought_by: Ids | None = None,
 ) -> Opening:
     """What `match` opens at `at`; without a signal it is a silence that says so."""
     rule = match.rule
@@ -58,6 +60,7 @@ def opening_of(
         class_=rule.class_, location=match.location, team=rule.team or detection.default_team,
         group=match.group, runbook=rule.runbook, origin=signal.type if signal else _type(detection, match),
         then=rule.then, quiet_for=rule.clear.quiet_for, reopen_within=rule.reopen_within,
+        heard=Heard(signal.source, signal.id, brought_by) if signal else None,
     )  # fmt: skip
 
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from daemon import trace
 from daemon.contract import Pushed
 from daemon.metrics import Metrics
 from daemon.pipeline import detect
+from daemon.pipeline.collect import tell_brought
 from daemon.pipeline.open import Detection
 from daemon.rules.engine import Engine
 from daemon.store import polls
 from daemon.store.engine import Store
+
+log = logging.getLogger("heliograph.receive")
 
 
 @dataclass
@@ -34,8 +39,12 @@ class Receive:
         wanted, unwanted = detect.sift(engine, pushed, self.keep_all)
         with self.store.write() as connection:
             polls.declare(connection, self.source_name, now)
-            detected = detect.detect(connection, self.detection(), engine, wanted, now)
+            brought_by = trace.of_poll(self.source_name, now)
+            detected = detect.detect(connection, self.detection(), engine, wanted, now, brought_by)
             polls.count(connection, self.source_name, detected.new, len(unwanted))
+            tell_brought(
+                connection, log, "receive", brought_by, self.source_name, now, now, detected.new, len(unwanted)
+            )
         self.metrics.matched(detected.matched)
         self.metrics.windows_capped(detected.dropped)
         self.metrics.collected(self.source_name, detected.new, len(unwanted))

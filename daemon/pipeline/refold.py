@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from daemon.desk import ledger
 from daemon.desk.terms import Terms
+from daemon.log import about
 from daemon.store import policies, tickets
 from daemon.store.engine import Store
 from daemon.worker import WORKED, Idle, Outcome
@@ -45,5 +46,5 @@ class Refold:
             else:
                 policies.end_refold(connection)
         state = "under way" if live else "done"
-        log.info("open clocks are counted anew", extra={"state": state, "why": asked.why, "tickets": done})
+        log.info("open clocks are counted anew", extra=about(state=state, why=asked.why, tickets=done))
         return WORKED

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from daemon.contract import Facts, Feed
 from daemon.desk import commands
 from daemon.desk.desk import Desk
+from daemon.desk.telling import tell
 from daemon.desk.terms import Terms
 from daemon.errors import Failure
 from daemon.metrics import Metrics
@@ -69,6 +70,10 @@ class Track:
         incident = deliveries.incident_of(connection, self.role, fact.key)
         if incident is None:
             return
+        tell(
+            connection, log, logging.INFO, f"{self.role} {fact.kind.value}", incident=incident, role=self.role,
+            delivery=fact.key, actor=fact.actor,
+        )  # fmt: skip
         terms = self.terms()
         name = terms.staff.named(str(fact.fields.get("user") or "")) or fact.actor or self.role
         desk = Desk(connection, terms, f"person:{name}", now, fact.at, fact.id)

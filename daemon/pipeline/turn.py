@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 from sqlalchemy import Connection
 
 from daemon.errors import Failure, Permanent, Temporary
-from daemon.log import Once
+from daemon.log import Once, about
 from daemon.model import Cursor
 from daemon.store import polls
 from daemon.store.engine import Store
@@ -86,7 +86,7 @@ class Turn:
             record(connection, got, now)
             due = now if got.more else now + self.every
             polls.advance(connection, self.name, got.next, got.watermark, now, due)
-        self.once.recovered(self.log, self.name, "%s answers again", self.name)
+        self.once.recovered(self.log, self.name, "%s answers again", self.name, extra=about(source=self.name))
 
     def _fail(
         self, claimed: polls.Poll, failure: Failure, failed: Callable[[Connection, Failure, datetime], None]
@@ -98,7 +98,9 @@ class Turn:
                 return
             polls.fail(connection, self.name, failure.reason, now, now + wait)
             failed(connection, failure, now)
-        self.once.broke(self.log, self.name, "%s: %s; trying again in %d s", self.name, failure, wait.total_seconds())
+        said = about(source=self.name, reason=failure.reason)
+        words = "%s: %s; trying again in %d s"
+        self.once.broke(self.log, self.name, words, self.name, failure, wait.total_seconds(), extra=said)
 
 
 def wait_after(failure: Failure, failures: int, first: timedelta, longest: timedelta, rng: random.Random) -> timedelta:

@@ -11,7 +11,7 @@ import contextlib
 import fcntl
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -25,6 +25,8 @@ from sqlalchemy.pool import NullPool, StaticPool
 from daemon.clock import Clock
 from daemon.errors import ConfigError, Problem
 from daemon.store.schema import writer
+
+_THEN = "once committed"
 
 
 class Store:
@@ -55,10 +57,14 @@ class Store:
     @contextlib.contextmanager
     def write(self) -> Iterator[Connection]:
         """One transaction that may write: all of it commits, durably, or none of it."""
+        then: list[Callable[[], None]] = []
         with self._one_writer if self.sqlite else contextlib.nullcontext(), self._writing.begin() as connection:
             if not self.sqlite:
                 connection.execute(select(writer.c.only).with_for_update())
+            connection.info[_THEN] = then
             yield connection
+        for call in then:
+            call()
 
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
@@ -124,6 +130,11 @@ class Store:
         writing = create_engine(self.url, pool_pre_ping=True, pool_size=8, max_overflow=8)
         reading = writing.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         return writing, reading
+
+
+def once_committed(connection: Connection, call: Callable[[], None]) -> None:
+    """Calls it after the transaction has committed, in the order in which it was asked; never if it is undone."""
+    connection.info[_THEN].append(call)
 
 
 def insert_new(

@@ -54,7 +54,7 @@ MISTAKES = {
         "zzz: 1\n",
         "6: there is no setting 'zzz'. There is actions, calendars, chain, classes, clients, contracts, heartbeat, "
         "metrics, people, policy, portal, release_train, report_errors, rules, severities, sigma, sites, sources, "
-        "store, teams.",
+        "store, teams, traces.",
     ),
     "a key twice": _told("rules: a\nrules: b\n", "7: 'rules' is there twice; first on line 6."),
     "a key of a vendor's": _told(

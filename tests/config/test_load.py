@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -181,6 +182,20 @@ def test_without_credentials_none_is_needed(load: Load) -> None:
     config = load(SENTRY % "$NOT_SET", credentials=False)
 
     assert (True, None) == (config.sources["sentry"].enabled, config.sources["sentry"].settings)
+
+
+@pytest.mark.parametrize("absent", ["opentelemetry", "opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http"])
+def test_traces_that_are_on_need_what_sends_them(
+    load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, absent: str
+) -> None:
+    """It comes with an extra; while they are off, nobody misses it."""
+    for loaded in [name for name in sys.modules if name.startswith(f"{absent}.")]:
+        monkeypatch.delitem(sys.modules, loaded)
+    monkeypatch.setitem(sys.modules, absent, None)
+    said = "config.yaml:7: traces: what sends them is not installed. Run: pip install 'heliograph[otel]'"
+
+    assert [said] == told(tmp_path, SEVERITIES + "traces:\n  enabled: true\n")
+    assert not load("traces:\n  enabled: false\n").traces.enabled
 
 
 @pytest.mark.parametrize(

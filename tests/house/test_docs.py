@@ -22,6 +22,7 @@ from daemon.catalogue import FIGURES
 from daemon.config.schema import File
 from daemon.contract import Duration, Settings
 from daemon.errors import ConfigError
+from daemon.log import KEYS as LOG_KEYS
 from daemon.rules import read_condition, read_policy, read_rule, read_test, read_window
 from daemon.rules.model import RuleTest
 from daemon.rules.policy import FIELDS, GROUP
@@ -30,11 +31,11 @@ from docs.generate import DOCS, renew, table
 from tests.house.tree import ROOT, tracked
 
 PAGES = [path for path in tracked("*.md") if path.name != "CHANGELOG.md"]
-CONFIGURATION, RULES, POLICY, METRICS = (
-    (DOCS / f"{name}.md").read_text() for name in ("configuration", "rules", "policy", "metrics")
+CONFIGURATION, RULES, POLICY, METRICS, OPERATIONS = (
+    (DOCS / f"{name}.md").read_text() for name in ("configuration", "rules", "policy", "metrics", "operations")
 )
 DASHBOARDS = tracked("dashboards")
-SETTINGS = ("File", "Portal", "Metrics", "ReportErrors", "Heartbeat", "SourceCommon", "ActionCommon",
+SETTINGS = ("File", "Portal", "Metrics", "ReportErrors", "Heartbeat", "Traces", "SourceCommon", "ActionCommon",
             "SeverityMeaning", "Class", "Team", "Person", "Site")  # fmt: skip
 POLICY_TABLES = ("calendar", "contract", "row", "step", "change", "train", "client")
 SLIPS = """
@@ -311,6 +312,13 @@ def test_the_policy_that_its_page_shows_can_be_used(tmp_path: Path) -> None:
         (tmp_path / f"policy/{number}.yaml").write_text(shown)
 
     assert 0 == main(["check", "--config", str(tmp_path / "config.yaml")])
+
+
+def test_every_key_of_a_log_line_is_documented() -> None:
+    """And every documented one exists."""
+    everywhere = {"at", "level", "logger", "message", "thread", "traceback"}
+
+    assert {*LOG_KEYS, *everywhere} == keys(OPERATIONS, "log")
 
 
 def test_every_metric_is_documented_with_its_type_and_labels() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -38,6 +39,15 @@ def test_a_wheel_finds_what_it_carries(wheel: Path, tmp_path: Path) -> None:
     said = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stdout.split()
 
     assert [str(tmp_path / "daemon/_shipped/config.yaml"), "True"] == said
+
+
+def test_every_extra_is_named_where_one_looks_first_and_tested_here() -> None:
+    """`pip install 'heliograph[NAME]'` stands in the README, and what it brings is among what tests run with."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    dev, readme = set(extras.pop("dev")), (ROOT / "README.md").read_text()
+
+    assert [] == [name for name in extras if f"pip install 'heliograph[{name}]'" not in readme]
+    assert [] == [needed for needs in extras.values() for needed in needs if needed not in dev]
 
 
 def test_a_checkout_finds_them_beside_the_packages() -> None:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from daemon import log
-from daemon.log import Once
+from daemon.log import Once, about
 from daemon.secret import Secret
 
 LOG = logging.getLogger("heliograph.test")
@@ -73,14 +73,71 @@ def test_no_secret_shows(format: log.Format) -> None:
     log.configure(format=format, stream=stream)
     secret = Secret('open "sesame"').reveal()
 
-    LOG.info("with %s", secret)
+    LOG.info("with %s", secret, extra=about(signal=f"of {secret}", reason=secret))
     try:
         raise ValueError(secret)
     except ValueError:
         LOG.exception("it failed")
 
     assert "sesame" not in stream.getvalue()
-    assert 2 == stream.getvalue().count("***")
+    assert 4 == stream.getvalue().count("***")
+
+
+def test_a_plain_line_ends_with_what_it_is_about() -> None:
+    """In an order of ours, whatever the caller's; nothing of what is empty, and nothing that we do not know."""
+    stream = io.StringIO()
+    log.configure(stream=stream)
+
+    LOG.info("ticket opened", extra=about(severity=1, ticket=7, incident="3k9x0a7c2m", rule=""))
+    LOG.info("theirs", extra={"pool": 3})
+
+    assert ["info test: ticket opened incident=3k9x0a7c2m ticket=7 severity=1", "info test: theirs"] == lines(stream)
+
+
+def test_a_value_can_forge_no_other() -> None:
+    """What a vendor calls a signal is quoted where it is no single word, and escaped where it would move the cursor."""
+    stream = io.StringIO()
+    log.configure(stream=stream)
+
+    for said in ("a b", "x incident=y", 'a"b', "a=b", "a\nb", "\x1b[2J\u2028"):
+        LOG.info("seen", extra=about(signal=said))
+
+    assert [
+        'info test: seen signal="a b"',
+        'info test: seen signal="x incident=y"',
+        'info test: seen signal="a\\"b"',
+        'info test: seen signal="a=b"',
+        'info test: seen signal="a\\nb"',
+        'info test: seen signal="\\u001b[2J\\u2028"',
+    ] == lines(stream)
+
+
+def test_a_json_line_has_what_it_is_about_as_keys_of_its_own() -> None:
+    """Numbers stay numbers; 0 is said."""
+    stream = io.StringIO()
+    log.configure(format="json", stream=stream)
+
+    LOG.info("poll", extra=about(source="sentry", new=0, trace="ab", signal="a\nb") | {"pool": 3})
+
+    said = json.loads(stream.getvalue())
+    assert {"source": "sentry", "new": 0, "trace": "ab", "signal": "a\nb"} == {
+        key: said[key] for key in said.keys() - {"at", "level", "logger", "message", "thread"}
+    }
+
+
+def test_a_traceback_stands_under_its_own_key() -> None:
+    """`trace` is the id of a trace."""
+    stream = io.StringIO()
+    log.configure(format="json", stream=stream)
+
+    try:
+        raise ValueError("no")
+    except ValueError:
+        LOG.exception("it failed")
+
+    said = json.loads(stream.getvalue())
+    assert said["traceback"].endswith("ValueError: no")
+    assert "trace" not in said
 
 
 def test_the_level_is_ours_and_libraries_are_kept_quiet() -> None:

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from daemon.clock import ToldClock
 from daemon.errors import ConfigError
 from daemon.store import polls
-from daemon.store.engine import Store
+from daemon.store.engine import Store, once_committed
 from daemon.store.schema import facts, metadata
 
 START = datetime(2026, 3, 2, 9, tzinfo=UTC)
@@ -32,6 +32,41 @@ def test_a_failing_transaction_leaves_nothing(store: Store) -> None:
 
     with store.read() as connection:
         assert {} == polls.watermarks(connection)
+
+
+def test_what_waits_for_the_commit_is_done_in_order_once_others_can_see_it(store: Store) -> None:
+    """And never again with the next transaction."""
+    seen: list[tuple[str, int]] = []
+
+    def look(what: str) -> None:
+        with store.read() as connection:
+            seen.append((what, len(connection.execute(select(facts.c.id)).all())))
+
+    with store.write() as connection:
+        once_committed(connection, lambda: look("first"))
+        connection.execute(insert(facts).values(feed="page", id="x", recorded_at=START))
+        once_committed(connection, lambda: look("second"))
+    with store.write():
+        pass
+
+    assert [("first", 1), ("second", 1)] == seen
+
+
+def test_what_waits_for_a_commit_that_never_comes_is_not_done(store: Store) -> None:
+    """Neither at the end of that transaction nor of a later one."""
+    done: list[str] = []
+
+    def fail() -> None:
+        with store.write() as connection:
+            once_committed(connection, lambda: done.append("told"))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    with store.write() as connection:
+        once_committed(connection, lambda: done.append("later"))
+
+    assert ["later"] == done
 
 
 def test_a_look_cannot_write(store: Store) -> None:
