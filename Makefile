@@ -29,8 +29,8 @@ bench: $(STAMP)  ## speed, as ratios against the disk and the bare driver
 docs: $(STAMP)  ## the settings tables in docs/, written anew from the code
 	$(BIN)/python docs/generate.py
 
-lock: $(STAMP)  ## both locks, written anew from pyproject.toml
-	$(COMPILE) -o requirements.lock $(UPGRADE)
+lock: $(STAMP)  ## both locks, written anew from pyproject.toml; the first is of the image, traces included
+	$(COMPILE) -o requirements.lock --extra otel $(UPGRADE)
 	$(COMPILE) -o requirements-dev.lock -c requirements.lock --extra dev $(UPGRADE)
 
 $(STAMP): requirements-dev.lock pyproject.toml

@@ -154,7 +154,10 @@ class Setup:
     def known(self) -> Known:
         """What figures there will be of."""
         sources = {name: entry.type for name, entry in self.sources.items()}
-        return Known(self.terms, sources, tuple(self.actions), self.live_rules)
+        most = self.config.metrics
+        return Known(
+            self.terms, sources, tuple(self.actions), self.live_rules, most.clients_at_most, most.rules_at_most
+        )
 
     @property
     def detection(self) -> Detection:
@@ -278,7 +281,7 @@ class Daemon:
 
     def __post_init__(self) -> None:
         self.store = Store(self.setup.config.store, self.clock)
-        self.metrics = Metrics(self.registry)
+        self.metrics = Metrics(self.registry, self.setup.config.metrics.rules_at_most)
         self._sources = {name: self._source(entry) for name, entry in self.setup.sources.items()}
         self._actions = {role: self._action(entry) for role, entry in self.setup.actions.items()}
 

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from daemon import app
+from daemon.config.schema import Config
+from daemon.portal.guard import Guard
 from daemon.portal.local import local
 from daemon.portal.ops import ops
 from daemon.portal.pages import pages
-from daemon.portal.server import Port, Server
+from daemon.portal.server import Port, Server, Tls
 
 Reasons = Callable[[], Sequence[str]]
 
@@ -30,7 +32,11 @@ def serving(
     token = app.new_token(setup.token_file)
     servers = {
         "portal": Server(_Waking(_pages(daemon), wake), Port(portal.host, portal.port, "portal.listen")),
-        "metrics": Server(ops(daemon.registry, sick, not_ready), Port(metrics.host, metrics.port, "metrics.listen")),
+        "metrics": Server(
+            ops(daemon.registry, sick, not_ready, Guard(metrics.token, metrics.user, metrics.password)),
+            Port(metrics.host, metrics.port, "metrics.listen"),
+            _tls(setup.config),
+        ),
         "commands": Server(_Waking(local(daemon.store, lambda: daemon.setup.terms, token), wake), setup.socket),
     }
     with ExitStack() as stack:
@@ -38,6 +44,15 @@ def serving(
             stack.enter_context(server)
         stack.callback(setup.token_file.unlink, missing_ok=True)
         yield {name: server.url for name, server in servers.items()}
+
+
+def _tls(config: Config) -> Tls | None:
+    metrics, folder = config.metrics, config.path.parent
+    if not metrics.certificate or not metrics.key:
+        return None
+    return Tls(
+        folder / metrics.certificate, folder / metrics.key, folder / metrics.client_ca if metrics.client_ca else None
+    )
 
 
 @dataclass(frozen=True)

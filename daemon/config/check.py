@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import ssl
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.util import find_spec
 
 from daemon.config.reading import Reading
@@ -51,6 +52,33 @@ def traces(reading: Reading, config: Config, table: MarkedMap) -> None:
     if config.traces.enabled and not _is_installed("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http"):
         message = "traces: what sends them is not installed."
         reading.report(table.value_mark("traces"), message, "Run: pip install 'heliograph[otel]'")
+
+
+def metrics(reading: Reading, config: Config, table: MarkedMap) -> None:
+    """Reports files of TLS that are absent, or do not fit one another."""
+    said, section = config.metrics, table.get("metrics")
+    if not isinstance(section, MarkedMap):
+        return
+    for name, needs in (("certificate", "key"), ("key", "certificate"), ("client_ca", "certificate")):
+        if getattr(said, name) and not getattr(said, needs):
+            reading.report(section.value_mark(name), f"metrics.{name}: it needs '{needs}' beside it.")
+    if said.certificate and said.key:
+        certificate, key = (config.path.parent / name for name in (said.certificate, said.key))
+        _tls(reading, section, "certificate", lambda context: context.load_cert_chain(certificate, key, lambda: ""))
+    if said.client_ca:
+        authority = config.path.parent / said.client_ca
+        _tls(reading, section, "client_ca", lambda context: context.load_verify_locations(authority))
+
+
+def _tls(reading: Reading, section: MarkedMap, name: str, load: Callable[[ssl.SSLContext], None]) -> None:
+    try:
+        load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+    except ssl.SSLError as error:
+        why = (error.reason or "it is no PEM").replace("_", " ").lower()
+        hint = "Both are PEM files, the key is the certificate's own and has no passphrase."
+        reading.report(section.value_mark(name), f"metrics.{name}: it cannot be used: {why}.", hint)
+    except OSError as error:
+        reading.report(section.value_mark(name), f"metrics.{name}: a file cannot be read: {error.strerror}.")
 
 
 def _is_installed(*modules: str) -> bool:

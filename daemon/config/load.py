@@ -43,6 +43,7 @@ from daemon.sla import policy
 from daemon.sla.policy import Policy
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _SQLITE, _POSTGRESQL = "sqlite", "postgresql+psycopg"
 
 Model = TypeVar("Model", bound=Settings)
@@ -75,6 +76,7 @@ def load(path: Path, environ: Mapping[str, str], kinds: Kinds, *, credentials: b
         check.references(reading, config, loading.parts)
     check.sigma(reading, config, table)
     check.traces(reading, config, table)
+    check.metrics(reading, config, table)
     if reading.problems:
         raise ConfigError(reading.problems)
     return config
@@ -125,7 +127,9 @@ class _Loading:
     def config(self, kinds: Kinds) -> Config:
         """All of it is read, so that every problem is found; where there was one, something else stands in."""
         sources, actions = self._sources(kinds), self._actions(kinds)
+        metrics = self._section("metrics", Metrics)
         self._notice_what_is_off(sources, actions)
+        self._notice_what_is_open(metrics)
         return Config(
             path=self._path,
             store=self._store(),
@@ -133,7 +137,7 @@ class _Loading:
             rule_policy=self._path.parent / self._text("policy", "policy"),
             policy=self._policy(),
             portal=self._section("portal", Portal),
-            metrics=self._section("metrics", Metrics),
+            metrics=metrics,
             report_errors=self._optional("report_errors", ReportErrors, "sentry_dsn"),
             heartbeat=self._optional("heartbeat", Heartbeat, "url"),
             traces=self._section("traces", Traces),
@@ -298,6 +302,13 @@ class _Loading:
         if not any(action.enabled for action in actions.values()):
             self._notices.append(
                 f"Watch only: no action is on, so nothing is sent to anybody{_to_choose('switch on', actions)}. {how}"
+            )
+
+    def _notice_what_is_open(self, metrics: Metrics) -> None:
+        if not metrics.is_protected and metrics.host not in _LOOPBACK:
+            self._notices.append(
+                f"Whoever reaches {metrics.listen} sees the figures, clients' names among them: metrics has no token, "
+                "no password and no client_ca."
             )
 
 

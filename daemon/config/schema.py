@@ -76,6 +76,30 @@ class Portal(_Listener):
 
 class Metrics(_Listener):
     listen: Listen = Field("127.0.0.1:9464", description="Where `/metrics`, `/healthz` and `/readyz` are served.")
+    token: Secret | None = Field(
+        None,
+        description="Who shows it as a bearer token sees `/metrics`. Neither this nor a password set: everybody does.",
+        json_schema_extra={"get": "openssl rand -hex 32, and give Prometheus the same", "scopes": "none"},
+    )
+    user: str = Field("prometheus", description="The user of `password`.", pattern="^[^:]+$")
+    password: Secret | None = Field(
+        None,
+        description="Who shows it with `user`, by HTTP's basic authentication, sees `/metrics` too.",
+        json_schema_extra={"get": "openssl rand -hex 32, and give Prometheus the same", "scopes": "none"},
+    )
+    certificate: str | None = Field(None, description="A file, PEM: with it and `key` the port speaks TLS.")
+    key: str | None = Field(None, description="The certificate's private key, a file without a passphrase.")
+    client_ca: str | None = Field(
+        None, description="A file, PEM: only who has a certificate that was signed by one of these is answered at all."
+    )
+    clients_at_most: int = Field(
+        200, ge=0, description="How many values the label `client` may have; those past it stand together as `other`."
+    )
+    rules_at_most: int = Field(500, ge=0, description="The same of the label `rule`.")
+
+    @property
+    def is_protected(self) -> bool:
+        return any((self.token, self.password, self.client_ca))
 
 
 class ReportErrors(Settings):

@@ -7,27 +7,35 @@ from collections.abc import Callable, Sequence
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from daemon.portal.guard import Guard
 from daemon.portal.headers import Strict
 
 Reasons = Callable[[], Sequence[str]]
 
+_EVERYONE = Guard()
 
-def ops(registry: CollectorRegistry, sick: Reasons, not_ready: Reasons) -> ASGIApp:
+
+def ops(registry: CollectorRegistry, sick: Reasons, not_ready: Reasons, guard: Guard = _EVERYONE) -> ASGIApp:
     """`sick`: why a restart would help (stalled steps, calls that hang). `not_ready`: what is still missing.
 
-    A vendor that is down is neither: a restart mends nothing, and the daemon works on.
+    A vendor that is down is neither: a restart mends nothing, and the daemon works on. The guard is for the figures
+    alone: a supervisor has no credentials, and health says nothing of a client.
     """
 
     def metrics(request: Request) -> Response:
+        if not guard.allows(request.headers.get("authorization", "")):
+            return _challenge(guard)
         encode, kind = choose_encoder(request.headers.get("accept", ""))
         names = request.query_params.getlist("name[]")
         wanted = registry.restricted_registry(names) if names else registry
-        return Response(encode(wanted), headers={"Content-Type": kind})
+        return Response(encode(wanted), headers={"Content-Type": kind, "Vary": "Accept"})
 
     def health(request: Request) -> Response:
         return _verdict(sick())
@@ -36,7 +44,15 @@ def ops(registry: CollectorRegistry, sick: Reasons, not_ready: Reasons) -> ASGIA
         return _verdict(not_ready())
 
     paths = {"/metrics": metrics, "/healthz": health, "/readyz": ready}
-    return Strict(Starlette(routes=[Route(path, endpoint) for path, endpoint in paths.items()]))
+    routes = [Route(path, endpoint) for path, endpoint in paths.items()]
+    return Strict(Starlette(routes=routes, middleware=[Middleware(GZipMiddleware, minimum_size=1_000)]))
+
+
+def _challenge(guard: Guard) -> Response:
+    answer = PlainTextResponse("who asks? see metrics.token and metrics.user of the configuration\n", status_code=401)
+    for scheme in guard.schemes:
+        answer.headers.append("WWW-Authenticate", scheme)
+    return answer
 
 
 def _verdict(reasons: Sequence[str]) -> Response:

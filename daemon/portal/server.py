@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import uvicorn
 from starlette.types import ASGIApp
@@ -28,15 +29,27 @@ class Port:
     setting: str
 
 
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """Files, in PEM."""
+
+    certificate: Path
+    key: Path
+    client_ca: Path | None = None
+    """Who calls must have a certificate that one of these signed."""
+
+
 class Server:
     """`start()` returns once callers can connect; ConfigError if nobody can."""
 
-    def __init__(self, app: ASGIApp, where: Port | Path) -> None:
+    def __init__(self, app: ASGIApp, where: Port | Path, tls: Tls | None = None) -> None:
         self._where = where
+        self._scheme = "https" if tls else "http"
         self._uvicorn = uvicorn.Server(
             uvicorn.Config(
                 app, lifespan="off", ws="none", http="h11", loop="asyncio", log_config=None, access_log=False,
                 server_header=False, proxy_headers=False, timeout_graceful_shutdown=_GRACE_SECONDS,
+                **_files(tls),
             )
         )  # fmt: skip
         self._thread: threading.Thread | None = None
@@ -46,7 +59,7 @@ class Server:
     def start(self) -> None:
         listener = _bind_port(self._where) if isinstance(self._where, Port) else _bind_path(self._where)
         listener.listen(_BACKLOG)
-        self.url = _url(listener)
+        self.url = _url(listener, self._scheme)
         self._thread = threading.Thread(target=self._serve, args=(listener,), name=f"serve {self.url}", daemon=True)
         self._thread.start()
 
@@ -70,11 +83,21 @@ class Server:
         self.stop()
 
 
-def _url(listener: socket.socket) -> str:
+def _files(tls: Tls | None) -> dict[str, Any]:
+    if tls is None:
+        return {}
+    needed = ssl.CERT_REQUIRED if tls.client_ca else ssl.CERT_NONE
+    return {
+        "ssl_certfile": tls.certificate, "ssl_keyfile": tls.key, "ssl_ca_certs": tls.client_ca and str(tls.client_ca),
+        "ssl_cert_reqs": needed,
+    }  # fmt: skip
+
+
+def _url(listener: socket.socket, scheme: str) -> str:
     if listener.family == socket.AF_UNIX:
         return f"unix:{listener.getsockname()}"
     host, port = listener.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
 
 def _bind_port(where: Port) -> socket.socket:

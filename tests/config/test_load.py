@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -369,3 +370,52 @@ def _variables(value: object) -> list[str]:
     if isinstance(value, list):
         return [name for part in value for name in _variables(part)]
     return [value[1:]] if isinstance(value, str) and value.startswith("$") else []
+
+
+def openssl(folder: Path, name: str) -> None:
+    """A certificate and its key."""
+    files = ("-keyout", f"{name}.key", "-out", f"{name}.crt", "-subj", f"/CN={name}")
+    new = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *files]
+    subprocess.run(new, cwd=folder, check=True, capture_output=True, timeout=30)
+
+
+def test_the_files_of_tls_are_tried_at_the_start(load: Load, tmp_path: Path) -> None:
+    """Not at the first scrape: that they are there, that they fit, that none is missing beside another."""
+    for name in ("one", "other"):
+        openssl(tmp_path, name)
+    (tmp_path / "junk").write_text("no certificate")
+    hint = "Both are PEM files, the key is the certificate's own and has no passphrase."
+
+    def tried(**files: str) -> list[str]:
+        lines = "".join(f"  {name}: {file}\n" for name, file in files.items())
+        return told(tmp_path, f"{SEVERITIES}metrics:\n{lines}")
+
+    assert ["config.yaml:7: metrics.certificate: it needs 'key' beside it."] == tried(certificate="one.crt")
+    assert ["config.yaml:7: metrics.client_ca: it needs 'certificate' beside it."] == tried(client_ca="one.crt")
+    assert [f"config.yaml:7: metrics.certificate: it cannot be used: key values mismatch. {hint}"] == tried(
+        certificate="one.crt", key="other.key"
+    )
+    assert ["config.yaml:7: metrics.certificate: a file cannot be read: No such file or directory."] == tried(
+        certificate="none.crt", key="one.key"
+    )
+    (one,) = tried(certificate="one.crt", key="one.key", client_ca="junk")
+    assert one.startswith("config.yaml:9: metrics.client_ca: it cannot be used: ")
+    loaded = load("metrics:\n  certificate: one.crt\n  key: one.key\n")
+    assert "one.crt" == loaded.metrics.certificate
+
+
+@pytest.mark.parametrize(
+    ("listen", "more", "open_"),
+    [
+        ("127.0.0.1:1", "", False),
+        ("'[::1]:1'", "", False),
+        ("0.0.0.0:1", "", True),
+        ("0.0.0.0:1", "  token: $SENTRY_TOKEN\n", False),
+        ("0.0.0.0:1", "  password: $SENTRY_TOKEN\n", False),
+    ],
+)
+def test_an_operator_is_told_that_everybody_sees_the_figures(load: Load, listen: str, more: str, open_: bool) -> None:
+    """Where the port is open to others than this machine, and asks for nothing."""
+    config = load(f"metrics:\n  listen: {listen}\n{more}")
+
+    assert open_ == any("sees the figures" in notice for notice in config.notices)
