@@ -27,7 +27,9 @@ COPY --from=build /opt/heliograph /opt/heliograph
 COPY config.yaml /etc/heliograph/config.yaml
 COPY rules /etc/heliograph/rules
 COPY policy /etc/heliograph/policy
-ENV PATH=/opt/heliograph/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+# docker build --build-arg REVISION=$(git rev-parse --short HEAD): heliograph_build_info shows it
+ARG REVISION=""
+ENV PATH=/opt/heliograph/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 HELIOGRAPH_REVISION=$REVISION
 USER 65532:65532
 WORKDIR /var/lib/heliograph
 VOLUME /var/lib/heliograph

@@ -32,8 +32,8 @@ docs: $(STAMP)  ## the settings tables in docs/, written anew from the code
 dashboards: $(STAMP)  ## dashboards/grafana, written anew from dashboards/source
 	$(BIN)/python -m dashboards.source
 
-lock: $(STAMP)  ## both locks, written anew from pyproject.toml
-	$(COMPILE) -o requirements.lock $(UPGRADE)
+lock: $(STAMP)  ## both locks, written anew from pyproject.toml; the first is of the image, traces included
+	$(COMPILE) -o requirements.lock --extra otel $(UPGRADE)
 	$(COMPILE) -o requirements-dev.lock -c requirements.lock --extra dev $(UPGRADE)
 
 $(STAMP): requirements-dev.lock pyproject.toml

@@ -132,6 +132,9 @@ POLLS = Figure("counter", "source_polls", "Polls made.", ("source",))
 POLL_FAILURES = Figure("counter", "source_poll_failures", "Polls that failed.", ("source", "reason"))
 POLL_SECONDS = Figure("histogram", "source_poll_duration_seconds", "How long polls took.", ("source",), _CALL)
 EVENTS = Figure("counter", "source_events", "What sources said.", ("source",))
+RATE_LIMIT_REMAINING = Figure("gauge", "source_rate_limit_remaining", "How many more calls the vendor said that it "
+                              "takes before its limit resets, at the last poll; the least, where it has several. "
+                              "Absent of one that does not say.", ("source",))  # fmt: skip
 EVENTS_DROPPED = Figure("counter", "source_events_dropped", "What was not kept: `unwanted` by every rule, or "
                         "`unreadable`.", ("source", "reason"))  # fmt: skip
 
@@ -172,7 +175,8 @@ SECTIONS: Mapping[str, tuple[Figure, ...]] = {
                 RCAS, RELEASE_NEXT, RELEASE_FREEZE, ON_DUTY, HANDOVERS),
     "rules": (INCIDENTS, EPISODES, DETECTION, RULE_MATCHES, RULE_INCIDENTS, RULE_TICKETS, RULE_FALSE_ALARMS,
               RULE_STATE_DROPPED),
-    "sources": (LAST_SUCCESS, WATERMARK, POLLS, POLL_FAILURES, POLL_SECONDS, EVENTS, EVENTS_DROPPED),
+    "sources": (LAST_SUCCESS, WATERMARK, POLLS, POLL_FAILURES, POLL_SECONDS, EVENTS, EVENTS_DROPPED,
+                RATE_LIMIT_REMAINING),
     "deliveries": (OUTBOX, OUTBOX_OLDEST, GIVEN_UP, REQUESTS, REQUEST_FAILURES, REQUEST_SECONDS),
     "daemon": (BUILD, CONFIG, RELOAD_WORKED, RELOADED_AT, TICK, COLLECT_SECONDS, COLLECTED, CAPPED, SPANS_DROPPED),
 }  # fmt: skip
@@ -180,8 +184,7 @@ SECTIONS: Mapping[str, tuple[Figure, ...]] = {
 
 FIGURES: tuple[Figure, ...] = tuple(figure for section in SECTIONS.values() for figure in section)
 PROCESS: frozenset[Figure] = frozenset(
-    (RULE_MATCHES, RULE_STATE_DROPPED, POLLS, POLL_FAILURES, POLL_SECONDS, EVENTS, EVENTS_DROPPED, REQUESTS,
-     REQUEST_FAILURES, REQUEST_SECONDS, BUILD, CONFIG, RELOAD_WORKED, RELOADED_AT, TICK,
-     SPANS_DROPPED)
+    (RULE_MATCHES, RULE_STATE_DROPPED, POLLS, POLL_FAILURES, POLL_SECONDS, EVENTS, EVENTS_DROPPED, RATE_LIMIT_REMAINING,
+     REQUESTS, REQUEST_FAILURES, REQUEST_SECONDS, BUILD, CONFIG, RELOAD_WORKED, RELOADED_AT, TICK, SPANS_DROPPED)
 )  # fmt: skip
 """Of this process alone, and from 0 with it; all others are of the store, and alike on every replica."""

@@ -4,6 +4,7 @@
     Bounded(…)           the adapter that does it, for vendor libraries that bring a session of their own
     raise_for_status(…)  a status → the failure it means
     translate(…)         an exception of the transport → the failure it means
+    Allowance()          what vendors say meanwhile of how many more calls they take
     json_of(…)           the answer, or the failure that it is not JSON
 
 `sent` says whether the call was a write: what may have been done although its answer was lost is `Ambiguous` then,
@@ -22,7 +23,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import requests
@@ -40,6 +41,7 @@ _CLOCK = SystemClock()
 _CHUNK = 65_536
 _LONGEST_WAIT = timedelta(hours=1)
 _LONGEST_ERROR = 300
+_REMAINING = ("x-sentry-rate-limit-remaining", "x-ratelimit-remaining", "ratelimit-remaining")
 _EPOCH_SECONDS = 1_000_000_000
 """A reset above this is an instant since 1970, below it a number of seconds from now."""
 
@@ -170,6 +172,8 @@ class Bounded(HTTPAdapter):
         _budget.ends = self._monotonic() + self._deadline
         try:
             response = super().send(request, True, self._deadline, verify, cert, proxies)
+            if _listening.heard is not None:
+                _listening.heard.hear(response.headers)
             self._read(response)
         except requests.RequestException as error:
             error.request = request
@@ -184,6 +188,36 @@ class Bounded(HTTPAdapter):
                 response.close()
                 raise TooLarge(f"the answer is over {self._max_bytes} bytes")
         response._content = bytes(body)
+
+
+class Allowance:
+    """While this thread is within it, what vendors say of how many more calls they take.
+
+    `remaining` is the least that was said: one budget is often divided by endpoint. None: nothing was said.
+    """
+
+    def __init__(self) -> None:
+        self.remaining: int | None = None
+
+    def __enter__(self) -> Self:
+        _listening.heard = self
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _listening.heard = None
+
+    def hear(self, headers: Mapping[str, str]) -> None:
+        said = (headers.get(name, "") for name in _REMAINING)
+        known = [int(text) for text in said if re.fullmatch(r"\d{1,9}", text)]
+        if known:
+            self.remaining = min([*known, *([] if self.remaining is None else [self.remaining])])
+
+
+class _Listening(threading.local):
+    heard: Allowance | None = None
+
+
+_listening = _Listening()
 
 
 def _without_redirect(response: requests.Response) -> requests.Response:

@@ -54,6 +54,7 @@ class Metrics:
         self._poll_seconds = self._histogram(catalogue.POLL_SECONDS)
         self._events = self._counter(catalogue.EVENTS)
         self._dropped = self._counter(catalogue.EVENTS_DROPPED)
+        self._remaining = self._gauge(catalogue.RATE_LIMIT_REMAINING)
         self._matches = self._counter(catalogue.RULE_MATCHES)
         self._windows_capped = self._counter(catalogue.RULE_STATE_DROPPED)
         self._requests = self._counter(catalogue.REQUESTS)
@@ -122,6 +123,11 @@ class Metrics:
 
     def poll_failed(self, source: str, reason: str) -> None:
         self._poll_failures.labels(source, _bounded(reason)).inc()
+
+    def allowed(self, source: str, remaining: int | None) -> None:
+        """How many more calls the vendor takes, where it said so."""
+        if remaining is not None:
+            self._remaining.labels(source).set(remaining)
 
     def collected(self, source: str, wanted: int, unwanted: int) -> None:
         """What a poll brought: signals that some rule wanted, and the others."""

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from daemon import trace
+from daemon import http, trace
 from daemon.contract import Batch, Source
 from daemon.desk import telling
 from daemon.errors import Failure
@@ -107,8 +107,17 @@ class Collect:
         return outcome
 
     def _poll(self, cursor: Cursor | None, as_of: datetime) -> _Sifted:
-        with self.metrics.polled(self.turn.name):
-            batch = self.outside(lambda: self.source.poll(cursor, as_of), DEADLINE)
+        allowance = http.Allowance()
+
+        def poll() -> Batch:
+            with allowance:  # in the thread that makes the calls
+                return self.source.poll(cursor, as_of)
+
+        try:
+            with self.metrics.polled(self.turn.name):
+                batch = self.outside(poll, DEADLINE)
+        finally:
+            self.metrics.allowed(self.turn.name, allowance.remaining)
         engine = self.engine()
         return _Sifted(
             batch, engine, *detect.sift(engine, self.sifted_out.unknown(engine, batch.signals), self.keep_all)

@@ -115,14 +115,19 @@ def _sources() -> list[Panel]:
             Query(made, "{{source}}"),
         ),
         lines(
-            Place("What sources said", "Events in each interval.", width=12),
+            Place("What sources said", "Events in each interval.", width=8),
             Query(total(grew(catalogue.EVENTS), "source"), "{{source}}"), bars=True, stacked=True,
         ),
         lines(
             Place("Not kept", "Unwanted by every rule, or unreadable: what is unreadable is a bug or a change at the "
-                  "vendor's.", width=12),
+                  "vendor's.", width=8),
             Query(total(grew(catalogue.EVENTS_DROPPED), "source", "reason"), "{{source}}: {{reason}}"), bars=True,
             stacked=True,
+        ),
+        lines(
+            Place("Calls that are left", "How many more the vendor takes before its limit resets. At 0 it answers "
+                  "nobody, us among others.", width=8, none="no vendor says so"),
+            Query(least(of(catalogue.RATE_LIMIT_REMAINING), "source"), "{{source}}"),
         ),
     ]  # fmt: skip
 

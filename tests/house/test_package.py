@@ -26,7 +26,8 @@ def test_the_wheel_carries_everything_that_the_program_reads(wheel: Path) -> Non
     """Code, rules, configuration, pages and stories alike."""
     inside = set(ZipFile(wheel).namelist())
     code = {path.as_posix() for path in tracked("daemon", "integrations", "lab")}
-    data = {f"daemon/_shipped/{path.as_posix()}" for path in tracked("rules", "policy", "config.yaml")}
+    read = [path for path in tracked("rules", "policy", "dashboards", "config.yaml") if "source" not in path.parts]
+    data = {f"daemon/_shipped/{path.as_posix()}" for path in read}
 
     assert set() == (code | data) - inside
 
@@ -52,6 +53,6 @@ def test_every_extra_is_named_where_one_looks_first_and_tested_here() -> None:
 
 def test_a_checkout_finds_them_beside_the_packages() -> None:
     """What one edits is what runs."""
-    names = ("config.yaml", "rules", "policy")
+    names = ("config.yaml", "rules", "policy", "dashboards")
 
     assert [ROOT / name for name in names] == [shipped(name) for name in names]

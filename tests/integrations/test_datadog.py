@@ -502,3 +502,16 @@ def by_id(signals: Iterable[Signal | Unreadable] | None) -> list[Signal]:
     """Without their links, which name the site."""
     found = [replace(one, url=None) for one in signals or () if isinstance(one, Signal)]
     return sorted(found, key=lambda signal: signal.id)
+
+
+def test_what_is_left_of_the_rate_limit_is_heard(watch: Watch) -> None:
+    """Of the calls within, in this thread: the least that was said."""
+    made, allowance = watched(watch.url, ("monitors",)), http.Allowance()
+    assert allowance.remaining is None
+    with allowance:
+        for expected in (299, 298):
+            made.poll(None, watch.clock.now())
+            assert expected == allowance.remaining
+    made.poll(None, watch.clock.now())
+
+    assert 298 == allowance.remaining

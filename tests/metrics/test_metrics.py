@@ -108,3 +108,25 @@ def test_the_version_is_shown(metrics: Metrics, registry: CollectorRegistry) -> 
 
     assert [1.0] == list(seen["heliograph_build_info"].values())
     assert [] == [name for name in seen if name.endswith("_created")]
+
+
+def test_what_a_vendor_allows_is_shown_once_it_says(metrics: Metrics, registry: CollectorRegistry) -> None:
+    """One that never says has no series; what was said last stands."""
+    metrics.allowed("shop", None)
+    assert "heliograph_source_rate_limit_remaining" not in exposed(registry)
+    metrics.allowed("shop", 12)
+    metrics.allowed("shop", None)
+
+    assert {("shop",): 12.0} == exposed(registry)["heliograph_source_rate_limit_remaining"]
+
+
+def test_rules_past_the_cap_stand_together(registry: CollectorRegistry) -> None:
+    """Those declared first keep their own label; one that is taken away and comes back has its own again."""
+    metrics = Metrics(registry, rules_at_most=2)
+    metrics.declare_rules(["a", "b", "c"])
+    metrics.matched({"a": 1, "c": 2, "d": 3})
+    metrics.windows_capped({"d": 1})
+
+    seen = exposed(registry)
+    assert {("a",): 1.0, ("b",): 0.0, ("other",): 5.0} == seen["heliograph_rule_matches_total"]
+    assert {("a",): 0.0, ("b",): 0.0, ("other",): 1.0} == seen["heliograph_rule_state_dropped_total"]

@@ -441,3 +441,11 @@ def test_a_push_of_somebody_else_is_refused(world: World) -> None:
         world.receive()({"signature": "wrong"}, b"a")
 
     assert ([], []) == (world.rows("signals"), world.rows("polls"))
+
+
+def test_new_signals_are_counted_by_the_rules_that_match_them(world: World) -> None:
+    """Each once, however often it is read again."""
+    world.hear(signal("a"), signal("b"), signal("a"))
+    world.hear(signal("b"))
+
+    assert 2.0 == world.registry.get_sample_value("heliograph_rule_matches_total", {"rule": "down"})

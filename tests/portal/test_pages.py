@@ -232,3 +232,8 @@ def test_style_and_logo_are_served(browser: Browser, path: str, kind: str) -> No
     answer = browser.get(path)
 
     assert (200, kind) == (answer.status_code, answer.headers["Content-Type"])
+
+
+def test_the_figures_are_not_on_the_portals_port(browser: Browser) -> None:
+    """Clients reach it, and every client's name is in them."""
+    assert [404, 404] == [browser.get(path).status_code for path in ("/metrics", "/healthz")]

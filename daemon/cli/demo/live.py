@@ -22,6 +22,7 @@ from rich.live import Live
 
 from daemon import app
 from daemon.cli import WRONG
+from daemon.cli.demo import beside
 from daemon.cli.demo.screen import Screen
 from daemon.cli.demo.stage import conclude, environment, open_lab, ticket_titled
 from daemon.cli.desk import perform
@@ -57,7 +58,7 @@ def live(options: argparse.Namespace) -> int:
         with _running(lab.config, environ, Path(folder) / "daemon.log") as daemon:
             addresses = {"portal": f"http://{portal}", "metrics": f"http://{metrics}/metrics", **lab.urls}
             screen = Screen(lab.title, lab.lasts, addresses, store, setup.config.policy, clock.now)
-            _greet(console, addresses)
+            _greet(console, addresses, metrics)
             lab.seat(_desk(setup, store))
             with contextlib.suppress(KeyboardInterrupt):
                 daemon.wait_until_up(setup.socket)
@@ -82,9 +83,13 @@ def _play(lab: Lab, daemon: _Child, screen: Screen, console: Console) -> None:
             _pause()
 
 
-def _greet(console: Console, addresses: Mapping[str, str]) -> None:
+def _greet(console: Console, addresses: Mapping[str, str], metrics: str) -> None:
     for name, address in addresses.items():
         console.print(f"{name:>10}  {address}", highlight=False)
+    console.print("\nA Prometheus of yours reads it with:\n")
+    console.print(beside.prometheus(metrics), highlight=False, markup=False, soft_wrap=True)
+    console.print("and a Grafana takes, by Dashboards, New, Import:\n")
+    console.print(beside.grafana(), highlight=False, markup=False, soft_wrap=True)
     console.print("Nothing leaves this machine. Ctrl-C ends it.")
 
 
