@@ -29,8 +29,9 @@ bench: $(STAMP)  ## speed, as ratios against the disk and the bare driver
 docs: $(STAMP)  ## the settings tables in docs/, written anew from the code
 	$(BIN)/python docs/generate.py
 
-dashboards: $(STAMP)  ## dashboards/grafana, written anew from dashboards/source
+dashboards: $(STAMP)  ## dashboards/grafana, written anew from dashboards/source, and their pictures in docs/dashboards
 	$(BIN)/python -m dashboards.source
+	$(BIN)/python -m tests.dashboards
 
 lock: $(STAMP)  ## both locks, written anew from pyproject.toml; the first is of the image, traces included
 	$(COMPILE) -o requirements.lock --extra otel $(UPGRADE)

@@ -29,6 +29,7 @@ from dashboards.source.queries import (
     decided,
     due,
     grew,
+    happened,
     least,
     missed,
     most,
@@ -102,7 +103,7 @@ def _promises() -> list[Panel]:
                   height=11),
             columns, Query(most(of(catalogue.TARGET), *_PROMISE)), Query(decided(MONTH, *_PROMISE)),
             Query(f"clamp_min({missed(MONTH, *_PROMISE)}, 0)"), Query(compliance(MONTH, *_PROMISE)),
-            Query(total(now(catalogue.CLOCKS), *_PROMISE)), Query(due(*_PROMISE)), by="Sev",
+            Query(f"{total(now(catalogue.CLOCKS), *_PROMISE)} > 0"), Query(due(*_PROMISE)), by="Sev",
         ),
     ]  # fmt: skip
 
@@ -111,12 +112,12 @@ def _month() -> list[Panel]:
     return [
         lines(
             Place("Opened by day and severity", "Tickets.", width=12),
-            Query(total(grew(catalogue.OPENED), "sev"), SEV, exemplar=True), bars=True, stacked=True, daily=True,
+            Query(happened(catalogue.OPENED, "sev"), SEV, exemplar=True), bars=True, stacked=True, daily=True,
             colours=SEVERITIES,
         ),
         lines(
             Place("Missed by day and promise", "Counted at the deadline.", width=12),
-            Query(total(grew(catalogue.BREACHES), "goal"), "{{goal}}", exemplar=True), bars=True, stacked=True,
+            Query(happened(catalogue.BREACHES, "goal"), "{{goal}}", exemplar=True), bars=True, stacked=True,
             daily=True,
         ),
         lines(

@@ -82,8 +82,9 @@ def _sun() -> list[Panel]:
             meaning={"1": ("on duty", WELL), "0": ("off", "#E8E8E8")},
         ),
         lines(
-            Place("How long handovers lie", "They should fall to 0 soon after each change of site.", width=8, height=7),
-            Query(most(now(catalogue.HANDOVERS)), "not acknowledged"), stepped=True,
+            Place("How long handovers lie", "They should fall to 0 soon after each change of site.", width=8,
+                  height=7),
+            Query(most(now(catalogue.HANDOVERS)), "not acknowledged"),
         ),
     ]  # fmt: skip
 
@@ -115,9 +116,10 @@ def _queue() -> list[Panel]:
             Query(age(least(of(catalogue.OLDEST), "sev")), SEV), colours=SEVERITIES,
         ),
         lines(
-            Place("Opened and closed by day", "A queue that opens more than it closes grows.", width=7, height=9),
-            Query(total(grew(catalogue.OPENED)), "opened"), Query(total(grew(catalogue.CLOSED)), "closed"), bars=True,
-            colours={"opened": NEAR, "closed": WELL}, daily=True,
+            Place("Opened and closed by day", "What is closed hangs below the line. A queue that opens more than it "
+                  "closes grows.", width=7, height=9, least=None),
+            Query(total(grew(catalogue.OPENED)), "opened"), Query(f"- {total(grew(catalogue.CLOSED))}", "closed"),
+            bars=True, colours={"opened": NEAR, "closed": WELL}, daily=True,
         ),
     ]  # fmt: skip
 

@@ -20,7 +20,7 @@ from dashboards.source.panels import (
     ranked,
     rows,
 )
-from dashboards.source.queries import DAY, age, grew, least, most, now, of, quantile, total
+from dashboards.source.queries import DAY, age, grew, happened, least, most, now, of, quantile, total
 
 STALE = ((None, WELL), (5 * MINUTE, NEAR), (15 * MINUTE, WRONG))
 BROKEN = ((None, WRONG), (1, WELL))
@@ -69,8 +69,8 @@ def _now() -> list[Panel]:
         ),
         number(
             Place("Configurations running", "More than one: replicas disagree.", width=4, none="no daemon"),
-            Query(f"count(count by (hash) ({of(catalogue.CONFIG)}))"), steps=((None, WELL), (2, NEAR)),
-            loud=True, absent=WRONG,
+            Query(f"count(count by (hash) ({of(catalogue.CONFIG)}))"), steps=((None, WELL), (2, NEAR)), loud=True,
+            absent=WRONG,
         ),
         rows(
             Place("Replicas", "Version, revision, time zones' version, and the hash of configuration, policy and "
@@ -116,12 +116,12 @@ def _sources() -> list[Panel]:
         ),
         lines(
             Place("What sources said", "Events in each interval.", width=8),
-            Query(total(grew(catalogue.EVENTS), "source"), "{{source}}"), bars=True, stacked=True,
+            Query(happened(catalogue.EVENTS, "source"), "{{source}}"), bars=True, stacked=True,
         ),
         lines(
             Place("Not kept", "Unwanted by every rule, or unreadable: what is unreadable is a bug or a change at the "
                   "vendor's.", width=8),
-            Query(total(grew(catalogue.EVENTS_DROPPED), "source", "reason"), "{{source}}: {{reason}}"), bars=True,
+            Query(happened(catalogue.EVENTS_DROPPED, "source", "reason"), "{{source}}: {{reason}}"), bars=True,
             stacked=True,
         ),
         lines(
@@ -144,12 +144,13 @@ def _deliveries() -> list[Panel]:
             Query(age(now(catalogue.OUTBOX_OLDEST)), "{{target}}"), steps=STALE,
         ),
         lines(
-            Place("Given up", "Refused for good by the outside, in each interval: nobody was told.", width=8),
-            Query(total(grew(catalogue.GIVEN_UP), "target"), "{{target}}"), bars=True, stacked=True,
+            Place("Given up", "Refused for good by the outside, in each interval: nobody was told.", width=8,
+                  none="none"),
+            Query(happened(catalogue.GIVEN_UP, "target"), "{{target}}"), bars=True, stacked=True,
         ),
         lines(
             Place("Requests", "Deliveries tried, and look-ups, in each interval.", width=8),
-            Query(total(grew(catalogue.REQUESTS), "target", "operation"), "{{target}}: {{operation}}"), bars=True,
+            Query(happened(catalogue.REQUESTS, "target", "operation"), "{{target}}: {{operation}}"), bars=True,
             stacked=True,
         ),
         lines(
@@ -186,8 +187,8 @@ def _inside() -> list[Panel]:
             Query(most(now(catalogue.CAPPED), "label"), "{{label}}"), steps=ANY_IS_NEAR, decimals=0,
         ),
         lines(
-            Place("Forgotten by windows", "A cap bit: a rule may have missed something.", width=8),
-            Query(f"{total(grew(catalogue.RULE_STATE_DROPPED), 'rule')} > 0", "{{rule}}"), bars=True, stacked=True,
+            Place("Forgotten by windows", "A cap bit: a rule may have missed something.", width=8, none="nothing"),
+            Query(happened(catalogue.RULE_STATE_DROPPED, "rule"), "{{rule}}"), bars=True, stacked=True,
         ),
         lines(
             Place("Traces dropped", "Spans that the collector did not take.", width=8),

@@ -77,6 +77,7 @@ class _Builder(Protocol):
     def unit(self, unit: str) -> Self: ...
     def thresholds(self, thresholds: Builder[models.ThresholdsConfig]) -> Self: ...
     def no_value(self, no_value: str) -> Self: ...
+    def time_from(self, time_from: str) -> Self: ...
     def min(self, min_val: float) -> Self: ...
     def max(self, max_val: float) -> Self: ...
 
@@ -98,6 +99,8 @@ class Place:
     least: float | None = 0
     most: float | None = None
     """Of an axis or a bar; None is as the values are."""
+    last: str = ""
+    """Of so long a time, whatever the dashboard's is."""
 
 
 def number(
@@ -125,9 +128,10 @@ def number(
 
 def lines(
     place: Place, *queries: Query, bars: bool = False, stacked: bool = False, steps: Steps = (),
-    colours: Mapping[str, str] | None = None, daily: bool = False, stepped: bool = False, calcs: Iterable[str] = (),
+    colours: Mapping[str, str] | None = None, daily: bool = False, log: bool = False, calcs: Iterable[str] = (),
 ) -> Panel:  # fmt: skip
-    """Over time. `steps` draw dashed lines; `daily` takes one point a day; `calcs` puts them beside each name."""
+    """Over time. `steps` draw dashed lines; `daily` takes one point a day, bars else one in five
+    minutes at least, so that they do not overlap; `log` leaves room for small ones; `calcs` stand beside each name."""
     panel = _between(_placed(timeseries.Panel(), place, steps or PLAIN), place)
     panel.color_scheme(dashboard.FieldColor().mode(models.FieldColorModeId.PALETTE_CLASSIC_BY_NAME))
     panel.draw_style(common_models.GraphDrawStyle.BARS if bars else common_models.GraphDrawStyle.LINE)
@@ -135,15 +139,16 @@ def lines(
     panel.show_points(common_models.VisibilityMode.NEVER)
     panel.tooltip(common.VizTooltipOptions().mode(common_models.TooltipDisplayMode.MULTI))
     panel.legend(_legend(calcs))
-    if stepped:
-        panel.line_interpolation(common_models.LineInterpolation.STEP_AFTER)
+    if log:
+        scale = common.ScaleDistributionConfig().type(common_models.ScaleDistribution.LOG).log(10)
+        panel.scale_distribution(scale)
     if stacked:
         panel.stacking(common.StackingConfig().mode(common_models.StackingMode.NORMAL).group("A"))
     if steps:
         dashed = common.GraphThresholdsStyleConfig().mode(common_models.GraphThresholdsStyleMode.DASHED)
         panel.thresholds_style(dashed)
-    if daily:
-        panel.interval("1d")
+    if daily or bars:
+        panel.interval("1d" if daily else "5m")
     for name, colour in (colours or {}).items():
         panel.override_by_name(name, [_fixed(colour)])
     for ref, query in _lettered(queries):
@@ -216,6 +221,8 @@ def heat(place: Place, query: Query) -> Panel:
 def _placed(panel: P, place: Place, steps: Steps) -> P:
     panel.title(place.title).description(place.says).datasource(PROMETHEUS)
     panel.span(place.width).height(place.height).no_value(place.none).unit(place.unit)
+    if place.last:
+        panel.time_from(place.last)
     return panel.thresholds(_thresholds(steps)) if steps else panel
 
 

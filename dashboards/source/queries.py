@@ -40,6 +40,11 @@ def grew(figure: Figure, over: str = RATE, *only: str, part: str = "") -> str:
     return _once(f"increase({series}[{over}])") if over == RATE else f"increase({_once(series)}[{over}:{_STEP}])"
 
 
+def happened(figure: Figure, *by: str) -> str:
+    """How often in each interval, of those that happened at all."""
+    return f"{total(grew(figure), *by)} > 0"
+
+
 def total(vector: str, *by: str) -> str:
     return f"sum by ({', '.join(by)}) ({vector})" if by else f"sum({vector})"
 
@@ -53,7 +58,8 @@ def most(vector: str, *by: str) -> str:
 
 
 def quantile(share: float, figure: Figure, over: str, *by: str) -> str:
-    return f"histogram_quantile({share}, {total(grew(figure, over, part='_bucket'), 'le', *by)})"
+    """What that part of the observations is at most; nothing, rather than NaN, where there was none."""
+    return f"histogram_quantile({share}, {total(grew(figure, over, part='_bucket'), 'le', *by)}) > 0"
 
 
 def decided(over: str, *by: str) -> str:

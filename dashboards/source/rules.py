@@ -24,7 +24,7 @@ from dashboards.source.panels import (
     ranked,
     rows,
 )
-from dashboards.source.queries import MONTH, WEEK, grew, now, quantile, total
+from dashboards.source.queries import MONTH, WEEK, grew, happened, now, quantile, total
 
 NOISY = ((None, WELL), (0.2, NEAR), (0.5, WRONG))
 
@@ -113,29 +113,25 @@ def _noise() -> list[Panel]:
 
 def _fast() -> list[Panel]:
     halves = (
-        Place("Answered within (MTTA)", "By severity, over the seven days before: half of the tickets.", "s", 12),
-        Place("Resolved within (MTTR)", "By severity, over the seven days before: half of the tickets.", "s", 12),
+        Place("Half answered within (MTTA)", "By severity, over the seven days before.", "s", 12, least=None),
+        Place("Half resolved within (MTTR)", "By severity, over the seven days before.", "s", 12, least=None),
     )
     tails = (
-        Place(
-            "Answered within, at worst", "By severity, over the seven days before: nine tenths of the tickets.", "s", 12
-        ),
-        Place(
-            "Resolved within, at worst", "By severity, over the seven days before: nine tenths of the tickets.", "s", 12
-        ),
+        Place("Nine in ten answered within", "By severity, over the seven days before.", "s", 12, least=None),
+        Place("Nine in ten resolved within", "By severity, over the seven days before.", "s", 12, least=None),
     )
     figures = (catalogue.RESPONSE, catalogue.RESOLUTION)
     return [
         lines(place, Query(quantile(share, figure, WEEK, "sev"), SEV, exemplar=True), colours=SEVERITIES,
-              calcs=("lastNotNull", "max"))
+              log=True, calcs=("lastNotNull", "max"))
         for share, places in ((0.5, halves), (0.9, tails))
         for place, figure in zip(places, figures, strict=True)
     ] + [
         lines(
             Place("Detection gap", "From when the trouble began, by the vendor's clock, until the incident was "
-                  "opened; over the seven days before.", "s", 12),
+                  "opened; over the seven days before.", "s", 12, least=None),
             Query(quantile(0.5, catalogue.DETECTION, WEEK, "origin"), "{{origin}}, half"),
-            Query(quantile(0.9, catalogue.DETECTION, WEEK, "origin"), "{{origin}}, nine tenths"),
+            Query(quantile(0.9, catalogue.DETECTION, WEEK, "origin"), "{{origin}}, nine tenths"), log=True,
             calcs=("lastNotNull", "max"),
         ),
         ranked(
@@ -150,7 +146,7 @@ def _happened() -> list[Panel]:
     return [
         lines(
             Place("Incidents opened by day", "Anew or again, by what saw them.", width=8),
-            Query(total(grew(catalogue.EPISODES), "origin"), "{{origin}}"), bars=True, stacked=True, daily=True,
+            Query(happened(catalogue.EPISODES, "origin"), "{{origin}}"), bars=True, stacked=True, daily=True,
         ),
         lines(
             Place("Incidents by severity", "Open ones.", width=8),
@@ -164,12 +160,12 @@ def _happened() -> list[Panel]:
         ),
         lines(
             Place("Matches by rule and day", "Signals that a rule's conditions hold for.", width=12),
-            Query(f"topk(10, {total(grew(catalogue.RULE_MATCHES), 'rule')})", "{{rule}}"), bars=True, stacked=True,
+            Query(f"topk(10, {happened(catalogue.RULE_MATCHES, 'rule')})", "{{rule}}"), bars=True, stacked=True,
             daily=True,
         ),
         lines(
             Place("Incidents by rule and day", "Times that the rule opened one.", width=12),
-            Query(f"topk(10, {total(grew(catalogue.RULE_INCIDENTS), 'rule')})", "{{rule}}"), bars=True, stacked=True,
+            Query(f"topk(10, {happened(catalogue.RULE_INCIDENTS, 'rule')})", "{{rule}}"), bars=True, stacked=True,
             daily=True,
         ),
     ]  # fmt: skip

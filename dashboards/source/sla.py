@@ -7,7 +7,6 @@ from dashboards.source.frame import Board, Row
 from dashboards.source.panels import (
     ANY_IS_NEAR,
     ANY_IS_WRONG,
-    HOUR,
     KEPT,
     MINUTE,
     NEAR,
@@ -38,6 +37,7 @@ from dashboards.source.queries import (
     decided,
     due,
     grew,
+    happened,
     least,
     missed,
     most,
@@ -127,9 +127,9 @@ def _now() -> list[Panel]:
 def _hours() -> list[Panel]:
     return [
         lines(
-            Place("Time to the next deadline", "By client. A line that touches 0 is a promise missed; one that jumps "
-                  "up was kept.", "s", 8),
-            Query(due("client"), "{{client}}"), steps=((None, WRONG), (15 * MINUTE, NEAR), (HOUR, WELL)),
+            Place("Time to the next deadline", "By client. A line that falls to 0 is a promise missed; one that jumps "
+                  "up was kept.", "s", 8, least=None),
+            Query(due("client"), "{{client}}"), steps=SOON, log=True,
         ),
         lines(
             Place("Clocks by state", "Off hours: it runs, outside its calendar's hours. Paused: we wait for the "
@@ -143,16 +143,17 @@ def _hours() -> list[Panel]:
         lines(
             Place("Warnings by threshold", "Each is somebody who was told that a promise is near. `breach` came too "
                   "late.", width=8),
-            Query(f"{total(grew(catalogue.WARNINGS), 'threshold')}", "{{threshold}}"), bars=True, stacked=True,
+            Query(happened(catalogue.WARNINGS, "threshold"), "{{threshold}}"), bars=True, stacked=True,
         ),
         lines(
             Place("Escalations by level", "Posts of the chain of command that warnings went to.", width=8),
-            Query(total(grew(catalogue.ESCALATIONS), "level"), "{{level}}"), bars=True, stacked=True,
+            Query(happened(catalogue.ESCALATIONS, "level"), "{{level}}"), bars=True, stacked=True,
         ),
         lines(
-            Place("Opened and closed", "Tickets in each interval.", width=8),
-            Query(total(grew(catalogue.OPENED)), "opened"), Query(total(grew(catalogue.CLOSED)), "closed"), bars=True,
-            colours={"opened": NEAR, "closed": WELL},
+            Place("Opened and closed", "Tickets in each interval; closed ones hang below the line.", width=8,
+                  least=None),
+            Query(total(grew(catalogue.OPENED)), "opened"), Query(f"- {total(grew(catalogue.CLOSED))}", "closed"),
+            bars=True, colours={"opened": NEAR, "closed": WELL},
         ),
     ]  # fmt: skip
 
@@ -183,34 +184,34 @@ def _kept() -> list[Panel]:
             Query(total(grew(catalogue.CORRECTIONS, MONTH))), decimals=0,
         ),
         number(
-            Place("Half of clocks used", "At most this part of the promised time. The median of clocks that stopped; "
+            Place("Median time used", "Half of the clocks that stopped used at most this part of the promised time; "
                   "past 100 % a promise was missed.", "percentunit", 4),
             Query(quantile(0.5, catalogue.CONSUMED, MONTH)), decimals=0,
             steps=((None, WELL), (0.75, NEAR), (1, WRONG)),
         ),
         ranked(
-            Place("Kept by client", "Thirty days, all promises together, the worst first.", "percentunit", 8,
-                  least=None, most=1),
+            Place("Kept by client", "Thirty days, all promises together, the worst first.", "percentunit", 8, most=1),
             Query(f"sort({compliance(MONTH, 'client')})", "{{client}}"), steps=KEPT, decimals=1,
         ),
         lines(
             Place("Kept by client over time", "Each point looks back thirty days.", "percentunit", 8, least=None,
-                  most=1),
+                  most=1, last=MONTH),
             Query(compliance(MONTH, "client"), "{{client}}"), steps=((None, WRONG), (0.95, NEAR), (0.99, WELL)),
         ),
         lines(
             Place("Kept by promise over time", "Each point looks back thirty days.", "percentunit", 8, least=None,
-                  most=1),
+                  most=1, last=MONTH),
             Query(compliance(MONTH, "goal"), "{{goal}}"), steps=((None, WRONG), (0.95, NEAR), (0.99, WELL)),
         ),
         lines(
-            Place("Missed by client and day", "Counted at the deadline.", width=12),
-            Query(total(grew(catalogue.BREACHES), "client"), "{{client}}", exemplar=True), bars=True, stacked=True,
+            Place("Missed by client and day", "Counted at the deadline.", width=12, none="none was missed",
+                  last=MONTH),
+            Query(happened(catalogue.BREACHES, "client"), "{{client}}", exemplar=True), bars=True, stacked=True,
             daily=True,
         ),
         heat(
             Place("How much of the promised time was used", "Clocks that stopped, by day. What creeps up towards 1 "
-                  "will be missed next month; above 1 it was.", "percentunit", 12),
+                  "will be missed next month; above 1 it was.", "percentunit", 12, last=MONTH),
             Query(total(grew(catalogue.CONSUMED, part="_bucket"), "le"), "{{le}}", exemplar=True),
         ),
     ]  # fmt: skip

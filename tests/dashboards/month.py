@@ -1,5 +1,5 @@
-"""A month at the desk, in told time: troubles by chance through the real pipeline, people who answer early or late, and a
-scrape of the real registry every so often."""
+"""A month at the desk, in told time: troubles by chance through the real pipeline, people who answer early or late, and
+a scrape of the real registry every so often."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry
+from sqlalchemy import func, select
 
 from daemon.clock import ToldClock
 from daemon.collector import Collector, Known
@@ -29,24 +31,26 @@ from daemon.pipeline.remind import Remind
 from daemon.pipeline.settle import Settle
 from daemon.pipeline.turn import Turn
 from daemon.rules.engine import Engine
-from daemon.store import deliveries, handovers, tickets
+from daemon.store import handovers, tickets
 from daemon.store.engine import Store
-from daemon.worker import directly
+from daemon.store.schema import deliveries
+from daemon.worker import Step, directly
 from tests.dashboards import scene
 from tests.pipeline.doubles import HOUR, MINUTE, SECOND, Taker, Told, World
 
 BEGIN = datetime(2026, 3, 2, tzinfo=UTC)
 """A Monday."""
-END = datetime(2026, 4, 1, 14, 20, tzinfo=UTC)
-DAY = timedelta(days=1)
+END = datetime(2026, 4, 1, 14, 15, tzinfo=UTC)
+DAY, SOON, BAD_DAY = timedelta(days=1), 15 * SECOND, 20 * HOUR
 SCRAPES = ((60 * DAY, 3 * HOUR), (3 * DAY, HOUR), (DAY, 15 * MINUTE))
-"""How far apart they are from so long before the end on: a daemon is scraped far more often, and this is enough to see."""
+"""How far apart they are from so long before the end on. A daemon is scraped far more often; this is enough to see."""
 
+_OWED = select(func.min(deliveries.c.due_at)).where(deliveries.c.state == "pending")
 Deed = Callable[[], object]
 Act = Callable[[Desk], object]
 
-_ANSWER = {1: 7 * MINUTE, 2: 35 * MINUTE, 3: 2 * HOUR, 4: 8 * HOUR}
-_REPAIR = {1: 2 * HOUR, 2: 6 * HOUR, 3: 20 * HOUR, 4: 40 * HOUR}
+_ANSWER = {1: 4 * MINUTE, 2: 18 * MINUTE, 3: 70 * MINUTE, 4: 4 * HOUR}
+_REPAIR = {1: 65 * MINUTE, 2: 200 * MINUTE, 3: 11 * HOUR, 4: 24 * HOUR}
 """By severity, what half of the tickets take at most."""
 _NOISE = {"datadog/disk-full": 0.35, "cloudtrail/console-bruteforce": 0.6, "datadog/monitor-alert": 0.12}
 """Which part of a rule's tickets turns out a false alarm."""
@@ -80,8 +84,11 @@ class Month:
         self.sources = {name: Told() for name in scene.SOURCES}
         self._engine = Engine(self.world.rules)
         self._collects = {name: self._collect(name) for name in self.sources}
-        self._sends = [self.world.send(role) for role in scene.ROLES]
-        self._inside = [Settle(self.store, lambda: self._engine, lambda: self.world.detection), self.world.clocks()]
+        self._sends: list[Step] = [self.world.send(role) for role in scene.ROLES]
+        self._inside: list[Step] = [
+            Settle(self.store, lambda: self._engine, lambda: self.world.detection),
+            self.world.clocks(),
+        ]
         for name in scene.SOURCES:
             self.world.metrics.declare_source(name)
         for role in scene.ROLES:
@@ -117,7 +124,8 @@ class Month:
     def _plan(self) -> None:
         at = BEGIN
         while at <= END:
-            self.at(at, self._look)
+            self.at(at - SOON, self._look)
+            self.at(at, lambda: self.scrape(self.clock.now(), self.registry))
             at += [every for since, every in SCRAPES if at >= END - since - 3 * HOUR][-1]
         for rule, every in (
             ("sentry/crash-loop", 40 * HOUR), ("sentry/error-burst", 26 * HOUR), ("datadog/monitor-alert", 11 * HOUR),
@@ -125,7 +133,8 @@ class Month:
             ("cloudtrail/root-use", 60 * HOUR), ("", 9 * HOUR),
         ):  # fmt: skip
             for begins in self._by_chance(every):
-                self.at(begins, lambda rule=rule: self._trouble(rule) if rule else self._reported())
+                self.at(begins, partial(self._trouble, rule) if rule else self._reported)
+        self.at(END - 12 * MINUTE, lambda: self.world.actions["page"].failures.extend([Temporary("timeout")] * 40))
         self.at(END - 9 * MINUTE, lambda: self._trouble("sentry/crash-loop"))
         self.at(END - 50 * MINUTE, lambda: self._trouble("datadog/monitor-alert"))
 
@@ -136,15 +145,17 @@ class Month:
             at += every * self.chance.expovariate(1)
 
     def _look(self) -> None:
-        """Every source is polled, and what there is to see is scraped a moment later."""
+        """Every source is polled, a moment before a scrape."""
         for name in self.sources:
-            if self.chance.random() < 0.03:
+            if self.chance.random() < 0.03 and self.clock.now() < END - HOUR:
                 self.sources[name].fail(Temporary(self.chance.choice(["timeout", "rate_limited", "server_error"])))
+            else:
+                late = self.chance.random() * (20 if name == "cloudtrail-eu" else 2) * MINUTE
+                self.sources[name].say(watermark=self.clock.now() - late)
             self._poll(name)
-        if self.clock.now().minute < 15:
+        if self.clock.now().minute > 45:
             self.world.run(HandOver(self.store, lambda: self.world.terms), Remind(self.store, lambda: self.world.terms))
             self._hand_over()
-        self.after(20 * SECOND, lambda: self.scrape(self.clock.now(), self.registry))
 
     # troubles
 
@@ -215,9 +226,11 @@ class Month:
                 world.actions[role].failures.append(Permanent("invalid"))
         dues = [world.run(step) for step in self._inside]
         with self.store.read() as connection:
-            dues += [deliveries.next_due(connection, role) for role in scene.ROLES]
-        if any(due is not None and due <= self.clock.now() for due in dues):
+            owed = connection.execute(_OWED).scalar_one()
+        if owed is not None and owed <= self.clock.now():
             dues += [world.run(step) for step in self._sends]
+        else:
+            dues.append(owed)
         for due in dues:
             if due is not None and due > self.clock.now() and due not in self._planned:
                 self._planned.add(due)
@@ -229,10 +242,10 @@ class Month:
             self._take(ticket)
 
     def _take(self, ticket: Ticket) -> None:
-        """How a ticket will go. Nights and weekends are slower."""
+        """How a ticket will go. Weekends are slower, and so is the last day: something is to be seen."""
         number, severity = ticket.id, ticket.severity
         owner = self.world.terms.staff.duty(self.clock.now()).owner
-        slow = 1.0 if owner else 1.7
+        slow = (1.0 if owner else 1.4) * (2.2 if self.clock.now() > END - BAD_DAY else 1.0)
         answer = slow * _ANSWER[severity] * self.chance.lognormvariate(0, 0.55)
         repair = answer + slow * _REPAIR[severity] * self.chance.lognormvariate(0, 0.6)
         person = self.chance.choice(scene.SITES[owner or "london"])
@@ -242,7 +255,8 @@ class Month:
             return
         self.after(answer, lambda: self._do(lambda desk: commands.reply(desk, number, "We are on it.")))
         self._on_the_way(number, severity, answer, repair)
-        self.after(repair, lambda: self._do(lambda desk: commands.resolve(desk, number, "It works again.")))
+        self._some(1, repair - MINUTE, lambda desk: commands.resume(desk, number))
+        self._some(1, repair, lambda desk: commands.resolve(desk, number, "It works again."))
         self._afterwards(number, severity, repair)
 
     def _rule_of(self, ticket: Ticket) -> str:
@@ -250,26 +264,29 @@ class Month:
 
     def _on_the_way(self, number: int, severity: int, answer: timedelta, repair: timedelta) -> None:
         """Waiting for the client or a fix, words to the client, another severity."""
-        between = lambda: answer + (repair - answer) * self.chance.random()  # noqa: E731
+
+        def between() -> timedelta:
+            return answer + (repair - answer) * self.chance.random()
+
         every = {1: HOUR, 2: 6 * HOUR, 3: DAY, 4: DAY}[severity]
-        for beat in range(1, min(40, int((repair - answer) / every) + 1)):
-            self._some(0.9, answer + beat * every * 0.9, lambda desk: commands.reply(desk, number, "Still on it."))
+        for beat in range(1, min(40, int((repair - answer) / every / 0.8) + 1)):
+            self._some(0.97, answer + beat * every * 0.8, lambda desk: commands.reply(desk, number, "Still on it."))
         asked = between()
         if severity > 1 and self.chance.random() < 0.3:
             self._some(1, asked, lambda desk: commands.wait(desk, number, "information", "Which carts?"))
             self._some(1, asked + 3 * HOUR * self.chance.random(), lambda desk: commands.hear(desk, number, "All."))
         fix = self.chance.choice([Fix.QUICK, Fix.MINOR_RELEASE])
-        self._some(0.12, between(), lambda desk: commands.await_fix(desk, number, fix))
+        self._some(0.25, between(), lambda desk: commands.await_fix(desk, number, fix))
         to: Severity = 1 if severity == 2 else 3 if severity == 1 else 2
         self._some(0.1, between(), lambda desk: triage.change_severity(desk, number, to, "It turned out so."))
 
     def _afterwards(self, number: int, severity: int, repair: timedelta) -> None:
-        self._some(0.8, repair + 20 * HOUR * self.chance.random(), lambda desk: commands.close(desk, number))
-        self._some(0.08, repair + 30 * HOUR, lambda desk: commands.reopen(desk, number, "It is back."))
-        self._some(0.08, repair + 36 * HOUR, lambda desk: commands.resolve(desk, number, "Now it is gone."))
+        self._some(0.97, repair + 40 * HOUR * self.chance.random(), lambda desk: commands.close(desk, number))
+        if self.chance.random() < 0.08:
+            self._some(1, repair + 30 * HOUR, lambda desk: commands.reopen(desk, number, "It is back."))
+            self._some(1, repair + 34 * HOUR, lambda desk: commands.resolve(desk, number, "Now it is gone."))
         if severity <= 2:
-            self._some(0.4, repair + 5 * HOUR, lambda desk: aftermath.request_rca(desk, number))
-            self._some(0.3, repair + 70 * HOUR, lambda desk: aftermath.share_rca(desk, number))
+            self._some(0.92, repair + 130 * HOUR * self.chance.random(), lambda desk: aftermath.share_rca(desk, number))
         self._some(0.15, repair + 10 * HOUR, lambda desk: aftermath.excuse(
             desk, number, "resolution", 1, "Their firewall.", "noor"))  # fmt: skip
         self._some(0.06, repair + 2 * HOUR, lambda desk: commands.reply(
@@ -284,7 +301,7 @@ class Month:
         with self.store.read() as connection:
             unread = [one.id for one in handovers.recent(connection) if one.acknowledged_at is None]
         for number in unread[:1]:
-            self._some(0.8, 40 * MINUTE * self.chance.random(), lambda desk: handover.acknowledge(desk, number))
+            self._some(0.8, 40 * MINUTE * self.chance.random(), partial(handover.acknowledge, id=number))
 
     def _do(self, act: Act) -> None:
         """One command; what makes no sense by then is refused, as at any desk."""
@@ -302,6 +319,10 @@ def played(folder: Path, scrape: Callable[[datetime, CollectorRegistry], None]) 
     store = Store(f"sqlite:///{folder}/heliograph.db", clock)
     store.migrate()
     month = Month(store, clock, random.Random(11), scrape)
-    month.play()
+    logging.disable()  # what vendors refuse is told in the figures, and there is much of it
+    try:
+        month.play()
+    finally:
+        logging.disable(logging.NOTSET)
     yield month
     store.close()
