@@ -5,7 +5,7 @@ STAMP := .venv/.installed
 COMPILE := $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-annotate \
 	--no-header --no-emit-index-url --no-emit-find-links pyproject.toml
 
-.PHONY: demo run test sim check bench docs lock
+.PHONY: demo run test sim check bench docs dashboards lock
 
 demo: $(STAMP)  ## the lab's vendors and the daemon together, live in this terminal; nothing leaves the machine
 	$(BIN)/heliograph demo
@@ -28,6 +28,9 @@ bench: $(STAMP)  ## speed, as ratios against the disk and the bare driver
 
 docs: $(STAMP)  ## the settings tables in docs/, written anew from the code
 	$(BIN)/python docs/generate.py
+
+dashboards: $(STAMP)  ## dashboards/grafana, written anew from dashboards/source
+	$(BIN)/python -m dashboards.source
 
 lock: $(STAMP)  ## both locks, written anew from pyproject.toml; the first is of the image, traces included
 	$(COMPILE) -o requirements.lock --extra otel $(UPGRADE)

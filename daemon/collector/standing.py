@@ -31,6 +31,7 @@ HANDOVER_FRESH = timedelta(days=1)
 
 # In the words of the partial indexes: neither database sees by itself that one condition implies another.
 _STANDING, _LIVE = text("tickets.state not in ('closed', 'cancelled')"), text("clocks.state in ('running', 'paused')")
+_UNENDED = text("incidents.state <> 'ended'")
 _ONE: ColumnElement[Any] = literal(1)
 
 
@@ -105,7 +106,7 @@ def of_defects(connection: Connection) -> Figures:
 
 def of_incidents(connection: Connection) -> Figures:
     by = (incidents.c.severity, incidents.c.state)
-    standing = _values(connection, by, incidents.c.state != IncidentState.ENDED.value, not_in_shadow())
+    standing = _values(connection, by, _UNENDED, not_in_shadow())
     yield catalogue.INCIDENTS, _zeros(SEVERITIES, INCIDENT_STATES) | standing
 
 

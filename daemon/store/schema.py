@@ -157,6 +157,14 @@ incidents = Table(
     ),
     Index(None, "key", "ended_at"),
     Index(
+        "ix_incidents_standing",
+        "severity",
+        "state",
+        "key",
+        sqlite_where=text("state <> 'ended'"),
+        postgresql_where=text("state <> 'ended'"),
+    ),
+    Index(
         "ix_incidents_clear_at",
         "clear_at",
         sqlite_where=text("clear_at is not null"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import shlex
 import shutil
@@ -176,12 +175,6 @@ def unknown_metrics(text: str) -> list[str]:
     return sorted(named - known)
 
 
-def covered(place: dict[str, int]) -> list[tuple[int, int]]:
-    """The cells of the grid that a panel stands on."""
-    columns, rows = range(place["x"], place["x"] + place["w"]), range(place["y"], place["y"] + place["h"])
-    return [(x, y) for x in columns for y in rows]
-
-
 def missing_tables(page: str, module: str, classes: list[str]) -> list[str]:
     """The settings that an integration's page has no table of."""
     return [name for name in classes if f"<!-- table: {module}.{name} -->" not in page]
@@ -336,16 +329,6 @@ def test_the_queries_of_the_docs_name_only_metrics_that_exist() -> None:
     assert [] == [f"{page}: {name}" for page in PAGES for name in unknown_metrics((ROOT / page).read_text())]
 
 
-def test_the_dashboards_panels_stand_beside_one_another() -> None:
-    """None over another; each with a title, an explanation and a query."""
-    panels = json.loads((ROOT / "dashboards/heliograph.json").read_text())["panels"]
-    shown = [panel for panel in panels if panel["type"] != "row"]
-    spots = [spot for panel in panels for spot in covered(panel["gridPos"])]
-
-    assert len(spots) == len(set(spots))
-    assert [] == [panel["title"] for panel in shown if not (panel["description"] and panel["targets"])]
-
-
 def test_these_lints_can_fail() -> None:
     """Each of them finds what it is made to find."""
     page = '```\nmake tea\n```\nUse `heliograph rules test X`. [a](nowhere.md) <img src="no.svg">\n'
@@ -359,7 +342,6 @@ def test_these_lints_can_fail() -> None:
     assert {"a", "b"} == keys("<!-- keys: x -->\n| key |\n| --- |\n| `a` `b` | 1 |\n\n| `c` |", "x")
     assert ["heliograph_tea_total"] == unknown_metrics("heliograph_tea_total - heliograph_tickets - a:heliograph_b:c")
     assert {"heliograph_tea": ("gauge", ("pot",))} == documented_metrics("| `heliograph_tea` | gauge | `pot` | Tea |")
-    assert [(1, 2), (2, 2)] == covered({"x": 1, "y": 2, "w": 2, "h": 1})
     assert ["README.md: nowhere.md", "README.md: no.svg"] == dead_links(Path("README.md"), page)
     assert ["SourceSettings"] == missing_tables(page, "integrations.x", ["SourceSettings"])
     assert "old" not in renew("<!-- table: integrations.webhook.ActionSettings -->\nold\n<!-- end -->\n")

@@ -45,7 +45,8 @@ def undo(connection: Connection) -> None:
     """The tables as the migration finds them."""
     for statement in (
         "drop table tallies", "delete from decisions where kind = 'stop'", "drop index ix_clocks_live",
-        "drop index ix_tickets_standing", "drop index ix_tickets_defect", "drop index ix_tickets_rca",
+        "drop index ix_tickets_standing",
+        "drop index ix_incidents_standing", "drop index ix_tickets_defect", "drop index ix_tickets_rca",
         "alter table clocks drop column client", "alter table clocks drop column contract",
         "alter table tickets drop column defect", "update alembic_version set version_num = '0006'",
     ):  # fmt: skip

@@ -60,6 +60,11 @@ def upgrade() -> None:
         "ix_tickets_standing", "tickets", ["client", "severity", "state", "assignee", "opened_at"],
         sqlite_where=_STANDING, postgresql_where=_STANDING,
     )  # fmt: skip
+    unended = text("state <> 'ended'")
+    op.create_index(
+        "ix_incidents_standing", "incidents", ["severity", "state", "key"],
+        sqlite_where=unended, postgresql_where=unended,
+    )  # fmt: skip
     for name in ("defect", "rca"):
         where = text("defect is not null") if name == "defect" else text("rca <> 'none'")
         op.create_index(f"ix_tickets_{name}", "tickets", [name], sqlite_where=where, postgresql_where=where)
