@@ -20,6 +20,8 @@ from daemon.portal.headers import Strict
 Reasons = Callable[[], Sequence[str]]
 
 _EVERYONE = Guard()
+_FORMATS = {"", "0.0.1", "0.0.4", "1.0.0"}
+"""Versions, of the text format and of OpenMetrics, that the library is asked to choose among."""
 
 
 def ops(registry: CollectorRegistry, sick: Reasons, not_ready: Reasons, guard: Guard = _EVERYONE) -> ASGIApp:
@@ -32,7 +34,7 @@ def ops(registry: CollectorRegistry, sick: Reasons, not_ready: Reasons, guard: G
     def metrics(request: Request) -> Response:
         if not guard.allows(request.headers.get("authorization", "")):
             return _challenge(guard)
-        encode, kind = choose_encoder(request.headers.get("accept", ""))
+        encode, kind = choose_encoder(_known_formats(request.headers.get("accept", "")))
         names = request.query_params.getlist("name[]")
         wanted = registry.restricted_registry(names) if names else registry
         return Response(encode(wanted), headers={"Content-Type": kind, "Vary": "Accept"})
@@ -46,6 +48,16 @@ def ops(registry: CollectorRegistry, sick: Reasons, not_ready: Reasons, guard: G
     paths = {"/metrics": metrics, "/healthz": health, "/readyz": ready}
     routes = [Route(path, endpoint) for path, endpoint in paths.items()]
     return Strict(Starlette(routes=routes, middleware=[Middleware(GZipMiddleware, minimum_size=1_000)]))
+
+
+def _known_formats(accept: str) -> str:
+    """Without versions that are not known: the library promises whatever is asked for, and breaks at `version=x`."""
+    return ",".join(one for one in accept.split(",") if _version(one) in _FORMATS)
+
+
+def _version(media_range: str) -> str:
+    parameters = (one.strip().partition("=") for one in media_range.split(";")[1:])
+    return next((value for name, _, value in parameters if name == "version"), "")
 
 
 def _challenge(guard: Guard) -> Response:

@@ -119,6 +119,23 @@ def test_prometheus_is_given_openmetrics(url: str, accept: str) -> None:
     assert "heliograph_breaches_total 1.0\n" in plain.text
 
 
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("application/openmetrics-text; version=x", "text/plain; version=0.0.4"),
+        ("application/openmetrics-text; version=9.9", "text/plain; version=0.0.4"),
+        ("application/openmetrics-text; version=9.9, application/openmetrics-text; version=1.0.0",
+         "application/openmetrics-text; version=1.0.0"),
+    ],
+)  # fmt: skip
+def test_a_version_that_is_not_known_is_not_promised(url: str, accept: str, kind: str) -> None:
+    """Nor does it break anything."""
+    answer = requests.get(f"{url}/metrics", headers={"Authorization": f"Bearer {TOKEN}", "Accept": accept}, timeout=5)
+
+    assert 200 == answer.status_code
+    assert answer.headers["Content-Type"].startswith(kind)
+
+
 def test_head_weighs_them(url: str) -> None:
     """Without sending them."""
     answer = requests.head(f"{url}/metrics", headers={"Authorization": f"Bearer {TOKEN}"}, timeout=5)
