@@ -6,6 +6,7 @@ from daemon import catalogue
 from dashboards.source.frame import Board, Row
 from dashboards.source.panels import (
     ANY_IS_WRONG,
+    GOALS,
     KEPT,
     NEAR,
     SEV,
@@ -89,7 +90,7 @@ def _promises() -> list[Panel]:
     columns = [
         Column("sev", "Sev"),
         Column("goal", "Promise"),
-        Column("A", "Promised", "s"),
+        Column("A", "Promised", "dtdurations"),
         Column("B", "Decided", "short", decimals=0),
         Column("C", "Missed", "short", ((None, WELL), (0.5, WRONG)), 0),
         Column("D", "Kept", "percentunit", KEPT, 1),
@@ -117,12 +118,12 @@ def _month() -> list[Panel]:
         ),
         lines(
             Place("Missed by day and promise", "Counted at the deadline.", width=12),
-            Query(happened(catalogue.BREACHES, "goal"), "{{goal}}", exemplar=True), bars=True, stacked=True,
+            Query(happened(catalogue.BREACHES, "goal"), "{{goal}}", exemplar=True), colours=GOALS, bars=True, stacked=True,
             daily=True,
         ),
         lines(
             Place("Kept, looking back thirty days", "By promise.", "percentunit", 12, least=None, most=1),
-            Query(compliance(MONTH, "goal"), "{{goal}}"), steps=((None, WRONG), (0.95, NEAR), (0.99, WELL)),
+            Query(compliance(MONTH, "goal"), "{{goal}}"), colours=GOALS, steps=((None, WRONG), (0.95, NEAR), (0.99, WELL)),
             calcs=("lastNotNull", "min"),
         ),
         lines(

@@ -120,14 +120,20 @@ def _timeseries(look: Look) -> None:
             below = below + shown if stacked else below
         elif stacked:
             shown = np.nan_to_num(values)
-            axes.fill_between(times, below, below + shown, color=colour, alpha=0.75, lw=0, zorder=2, step="post")
+            edges, low, high = np.append(times, times[-1] + look.span.step), _held(below), _held(below + shown)
+            axes.fill_between(edges, low, high, color=colour, alpha=0.75, lw=0, zorder=2, step="post")
             below = below + shown
         else:
-            axes.plot(times, values, color=colour, lw=1.4, zorder=3)
+            axes.plot(times, values, color=colour, lw=1.4, zorder=3, marker="." if len(one.points) < 5 else "", ms=5)
     _scale(look)
     _threshold_lines(look)
     _over_time(axes, look.span)
     _legend(look, colours)
+
+
+def _held(values: Any) -> Any:
+    """A step holds until the next one, and so does the last."""
+    return np.append(values, values[-1])
 
 
 def _scale(look: Look) -> None:
@@ -150,6 +156,8 @@ def _scale(look: Look) -> None:
 def _logarithmic(look: Look) -> None:
     look.axes.set_yscale("log")
     low, high = look.axes.get_ylim()
+    low = max(low, high / 20_000)
+    look.axes.set_ylim(low, high)
     fit = [one for one in _POWERS if low <= one <= high]
     look.axes.set_yticks(fit[:: max(1, len(fit) // 5)])
     look.axes.yaxis.set_minor_locator(NullLocator())

@@ -13,6 +13,7 @@ from dashboards.source.panels import (
     SEV,
     SEVERITIES,
     SOON,
+    STATES,
     WELL,
     WRONG,
     Column,
@@ -45,7 +46,7 @@ def _now() -> list[Panel]:
     return [
         number(
             Place("On duty", "The site that owns the queue now.", width=4, none="nobody: a gap"),
-            Query(f"{most(now(catalogue.ON_DUTY), 'site')} == 1", "{{site}}"), names=True,
+            Query(f"{most(now(catalogue.ON_DUTY), 'site')} == 1", "{{site}}"), names=True, absent=WRONG,
         ),
         number(
             Place("Nobody has them", "Unresolved tickets without an assignee.", width=4),
@@ -93,7 +94,7 @@ def _queue() -> list[Panel]:
     return [
         lines(
             Place("Open by state", "Everything not closed.", width=8),
-            Query(total(now(catalogue.TICKETS), "state"), "{{state}}"), stacked=True,
+            Query(total(now(catalogue.TICKETS), "state"), "{{state}}"), stacked=True, colours=STATES,
         ),
         lines(
             Place("Open by severity", "Not resolved.", width=8),

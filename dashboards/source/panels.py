@@ -31,6 +31,8 @@ WELL, NEAR, WRONG, QUIET = "#0072B2", "#E69F00", "#D55E00", "#7F7F7F"
 SKY, GREEN, PURPLE, YELLOW = "#56B4E9", "#009E73", "#CC79A7", "#F0E442"
 SEVERITIES = {"Sev 1": WRONG, "Sev 2": NEAR, "Sev 3": SKY, "Sev 4": QUIET}
 SEV = "Sev {{sev}}"
+GOALS = {"response": WELL, "resolution": NEAR, "update": GREEN, "rca": PURPLE}
+STATES = {"new": WRONG, "in_progress": GREEN, "awaiting_client": SKY, "awaiting_fix": PURPLE, "resolved": "#C8CDD3"}
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 
 PROMETHEUS = common_models.DataSourceRef(type_val="prometheus", uid="${datasource}")
@@ -136,7 +138,7 @@ def lines(
     panel.color_scheme(dashboard.FieldColor().mode(models.FieldColorModeId.PALETTE_CLASSIC_BY_NAME))
     panel.draw_style(common_models.GraphDrawStyle.BARS if bars else common_models.GraphDrawStyle.LINE)
     panel.line_width(1 if bars else 2).fill_opacity(70 if bars else 25 if stacked else 0)
-    panel.show_points(common_models.VisibilityMode.NEVER)
+    panel.show_points(common_models.VisibilityMode.AUTO)
     panel.tooltip(common.VizTooltipOptions().mode(common_models.TooltipDisplayMode.MULTI))
     panel.legend(_legend(calcs))
     if log:
@@ -157,8 +159,8 @@ def lines(
 
 
 def rows(place: Place, columns: Sequence[Column], *queries: Query, by: str = "", falling: bool = False) -> Panel:
-    """A table: one row for each set of labels, one column for each query and label. `by` names the column it is
-    sorted by."""
+    """A table: one row for each set of labels, one column for each query and label that is named. `by` names the
+    column that it is sorted by."""
     panel = _placed(table.Panel(), place, PLAIN)
     values = {ref: "Value" if len(queries) == 1 else f"Value #{ref}" for ref, _ in _lettered(queries)}
     if len(queries) > 1:
@@ -166,7 +168,8 @@ def rows(place: Place, columns: Sequence[Column], *queries: Query, by: str = "",
     fields = [values.get(column.field, column.field) for column in columns]
     titles = {field: column.title for field, column in zip(fields, columns, strict=True)}
     order = {field: place for place, field in enumerate(fields)}
-    shown = {"excludeByName": {"Time": True}, "indexByName": order, "renameByName": titles}
+    hidden = {name: True for name in ("Time", *values.values()) if name not in fields}
+    shown = {"excludeByName": hidden, "indexByName": order, "renameByName": titles}
     panel.with_transformation(models.DataTransformerConfig(id_val="organize", options=shown))
     for column in columns:
         if properties := list(_cell(column)):

@@ -83,8 +83,8 @@ def due(*by: str) -> str:
 
 def with_client(vector: str) -> str:
     """Joined with the client's contract, where it has one; `vector` has the label `client`."""
-    info = f"max by (client, tier, timezone) ({of(catalogue.CLIENT)})"
-    return f"(({vector}) * on (client) group_left (tier, timezone) {info}) or (({vector}) unless on (client) {info})"
+    info = f"max by (client, tier) ({of(catalogue.CLIENT)})"
+    return f"(({vector}) * on (client) group_left (tier) {info}) or (({vector}) unless on (client) {info})"
 
 
 def age(instant: str) -> str:

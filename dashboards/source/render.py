@@ -38,7 +38,7 @@ def picture(board: Json, asker: Asker, dots: int = 100) -> Figure:
     high = _HEAD + rows * CELL + 0.1
     figure = Figure(figsize=(WIDE, high), dpi=dots, facecolor="#f7f8fa")
     now = datetime.fromtimestamp(asker.end, UTC)
-    about = ", ".join([f"{board['time']['from']} to now", f"{now:%Y-%m-%d %H:%M} UTC",
+    about = ", ".join([f"the last {board['time']['from'].removeprefix('now-')}", f"{now:%Y-%m-%d %H:%M} UTC",
                        *(f"{name} {value}" for name, value in asker.chosen.items())])  # fmt: skip
     figure.text(0.008, 1 - 0.3 / high, board["title"], fontsize=15, fontweight="bold", color=INK, va="center")
     figure.text(0.992, 1 - 0.3 / high, about, fontsize=9.5, color=FAINT, va="center", ha="right")

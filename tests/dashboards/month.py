@@ -24,7 +24,7 @@ from daemon.desk.desk import Desk, Refused
 from daemon.desk.intake import Report, open_ticket
 from daemon.errors import Permanent, Temporary
 from daemon.log import Once
-from daemon.model import Fix, Json, Polarity, Severity, Signal, Ticket
+from daemon.model import FINISHED, Fix, Json, Polarity, Severity, Signal, Ticket, TicketState
 from daemon.pipeline.collect import Collect
 from daemon.pipeline.hand_over import HandOver
 from daemon.pipeline.remind import Remind
@@ -41,7 +41,7 @@ from tests.pipeline.doubles import HOUR, MINUTE, SECOND, Taker, Told, World
 BEGIN = datetime(2026, 3, 2, tzinfo=UTC)
 """A Monday."""
 END = datetime(2026, 4, 1, 14, 15, tzinfo=UTC)
-DAY, SOON, BAD_DAY = timedelta(days=1), 15 * SECOND, 20 * HOUR
+DAY, SOON, BAD_DAY = timedelta(days=1), 15 * SECOND, 11 * HOUR
 SCRAPES = ((60 * DAY, 3 * HOUR), (3 * DAY, HOUR), (DAY, 15 * MINUTE))
 """How far apart they are from so long before the end on. A daemon is scraped far more often; this is enough to see."""
 
@@ -135,7 +135,8 @@ class Month:
             for begins in self._by_chance(every):
                 self.at(begins, partial(self._trouble, rule) if rule else self._reported)
         self.at(END - 12 * MINUTE, lambda: self.world.actions["page"].failures.extend([Temporary("timeout")] * 40))
-        self.at(END - 9 * MINUTE, lambda: self._trouble("sentry/crash-loop"))
+        self.at(END - 3 * MINUTE, lambda: self._trouble("sentry/crash-loop"))
+        self.at(END - 80 * MINUTE, self._forgotten)
         self.at(END - 50 * MINUTE, lambda: self._trouble("datadog/monitor-alert"))
 
     def _by_chance(self, every: timedelta) -> Iterator[datetime]:
@@ -213,6 +214,12 @@ class Month:
         origin = self.chance.choice(["portal", "portal", "email", "hotline"])
         self._do(lambda desk: open_ticket(desk, Report(client, severity, "Carts are empty", origin=origin)))
 
+    def _forgotten(self) -> None:
+        """A ticket that nobody takes: its response is missed, and its clock goes on."""
+        with self.store.write() as connection:
+            told = Report("acme", 2, "The invoices of March are empty", origin="portal")
+            self._seen = open_ticket(self.world.desk(connection), told).id
+
     # people
 
     def _settle(self) -> None:
@@ -242,10 +249,10 @@ class Month:
             self._take(ticket)
 
     def _take(self, ticket: Ticket) -> None:
-        """How a ticket will go. Weekends are slower, and so is the last day: something is to be seen."""
+        """How a ticket will go. Weekends are slower, and so are the last hours: something is to be seen."""
         number, severity = ticket.id, ticket.severity
         owner = self.world.terms.staff.duty(self.clock.now()).owner
-        slow = (1.0 if owner else 1.4) * (2.2 if self.clock.now() > END - BAD_DAY else 1.0)
+        slow = (1.0 if owner else 1.4) * (3.0 if self.clock.now() > END - BAD_DAY else 1.0)
         answer = slow * _ANSWER[severity] * self.chance.lognormvariate(0, 0.55)
         repair = answer + slow * _REPAIR[severity] * self.chance.lognormvariate(0, 0.6)
         person = self.chance.choice(scene.SITES[owner or "london"])
@@ -255,9 +262,25 @@ class Month:
             return
         self.after(answer, lambda: self._do(lambda desk: commands.reply(desk, number, "We are on it.")))
         self._on_the_way(number, severity, answer, repair)
-        self._some(1, repair - MINUTE, lambda desk: commands.resume(desk, number))
-        self._some(1, repair, lambda desk: commands.resolve(desk, number, "It works again."))
+        self.after(repair, lambda: self._mend(number, severity))
         self._afterwards(number, severity, repair)
+
+    def _mend(self, number: int, severity: int, tries: int = 8) -> None:
+        """It is resolved. What breaks again, and opens the ticket again, is seen to again."""
+        self._do(lambda desk: commands.resume(desk, number))
+        self._do(lambda desk: commands.resolve(desk, number, "It works again."))
+        if tries:
+            later = (_REPAIR[severity] + 2 * HOUR) * self.chance.lognormvariate(0, 0.4)
+            self.after(later, lambda: self._look_again(number, severity, tries - 1))
+
+    def _look_again(self, number: int, severity: int, tries: int) -> None:
+        with self.store.read() as connection:
+            ticket = tickets.get(connection, number)
+        if ticket is not None and ticket.state not in FINISHED:
+            self._do(lambda desk: commands.reply(desk, number, "We are on it again."))
+            self._mend(number, severity, tries)
+        elif tries and ticket is not None and ticket.state is TicketState.RESOLVED:
+            self.after(12 * HOUR, lambda: self._look_again(number, severity, tries - 1))
 
     def _rule_of(self, ticket: Ticket) -> str:
         return next((one.rule for one in self.world.incidents() if one.id == ticket.incident), "")
@@ -284,9 +307,13 @@ class Month:
         self._some(0.97, repair + 40 * HOUR * self.chance.random(), lambda desk: commands.close(desk, number))
         if self.chance.random() < 0.08:
             self._some(1, repair + 30 * HOUR, lambda desk: commands.reopen(desk, number, "It is back."))
-            self._some(1, repair + 34 * HOUR, lambda desk: commands.resolve(desk, number, "Now it is gone."))
+            self.after(repair + 34 * HOUR, lambda: self._mend(number, severity))
         if severity <= 2:
-            self._some(0.92, repair + 130 * HOUR * self.chance.random(), lambda desk: aftermath.share_rca(desk, number))
+            asked = repair + 5 * HOUR
+            if self.chance.random() < 0.35:
+                self._some(1, asked, lambda desk: aftermath.request_rca(desk, number))
+                written = asked + 130 * HOUR * self.chance.random()
+                self._some(1, written, lambda desk: aftermath.share_rca(desk, number))
         self._some(0.15, repair + 10 * HOUR, lambda desk: aftermath.excuse(
             desk, number, "resolution", 1, "Their firewall.", "noor"))  # fmt: skip
         self._some(0.06, repair + 2 * HOUR, lambda desk: commands.reply(
@@ -318,7 +345,7 @@ def played(folder: Path, scrape: Callable[[datetime, CollectorRegistry], None]) 
     clock = ToldClock(BEGIN)
     store = Store(f"sqlite:///{folder}/heliograph.db", clock)
     store.migrate()
-    month = Month(store, clock, random.Random(11), scrape)
+    month = Month(store, clock, random.Random(5), scrape)
     logging.disable()  # what vendors refuse is told in the figures, and there is much of it
     try:
         month.play()

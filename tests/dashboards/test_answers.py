@@ -16,7 +16,7 @@ from prometheus_client import start_http_server
 from prometheus_client.parser import text_string_to_metric_families
 
 from daemon.catalogue import PROCESS
-from dashboards.source.ask import Asker, Refused, legend
+from dashboards.source.ask import Asker, Json, Refused, Series, legend
 from dashboards.source.render import save
 from tests.dashboards.boards import BOARDS, Target, all_targets, variables
 from tests.dashboards.history import JOB, apart, month_in_prometheus, scraping
@@ -27,7 +27,6 @@ from tests.dashboards.test_scraped import until
 EMPTY = {
     "daemon: Calls that are left: A": "none of the month's vendors says how many calls it still takes",
     "daemon: Forgotten by windows: A": "no window of the month was so full that a cap bit",
-    "daemon: Given up: A": "nothing was refused for good in the last six hours",
 }
 """What finds nothing in this month, and why it may."""
 
@@ -61,10 +60,19 @@ def nothing_wrong(target: Target, url: str) -> list[str]:
         if missing := target.legend_labels - one.labels.keys():
             wrong.append(f"{target.id}: its legend names {', '.join(sorted(missing))}, of which there is none")
             break
+    if target.target.get("format") == "table" and (strange := shown_besides(target.panel, found)):
+        wrong.append(f"{target.id}: Grafana would show {strange} too")
     twice = [name for name, many in Counter(one.legend for one in found).items() if many > 1]
     if twice and target.target.get("format") != "table":
         wrong.append(f"{target.id}: several lines are called {twice[0]}")
     return wrong
+
+
+def shown_besides(panel: Json, found: list[Series]) -> list[str]:
+    """Labels that are no column: a table shows what nobody hides."""
+    organize = next(one["options"] for one in panel["transformations"] if one["id"] == "organize")
+    columns = {*organize["indexByName"], *organize["excludeByName"]}
+    return sorted({label for one in found for label in one.labels} - columns)
 
 
 def test_every_query_of_every_panel_finds_something(url: str) -> None:

@@ -13,6 +13,7 @@ from dashboards.source import __main__ as source
 from dashboards.source.sdk import JSONEncoder, models, register_default_plugins
 from tests.dashboards.boards import BOARDS, FOLDER, Json, all_targets, selectors
 from tests.dashboards.lint import SCRAPE, SERIES, covered, findings
+from tests.dashboards.promql import unknown
 
 NOT_SHOWN: dict[str, str] = {}
 """Figures that are on no dashboard, each with the reason."""
@@ -48,6 +49,13 @@ def test_every_figure_of_the_catalogue_is_on_a_dashboard() -> None:
     used = {SERIES[name] for target in all_targets() for name, _ in selectors(target.expr) if name not in SCRAPE}
 
     assert sorted(NOT_SHOWN) == sorted(figure.exposed for figure in FIGURES if figure not in used)
+
+
+def test_every_query_names_metrics_labels_and_values_that_there_are() -> None:
+    """Read by a parser; a state or a severity that can never be would leave a panel empty for ever."""
+    found = [(target.id, wrong) for target in all_targets() for wrong in unknown(target.expr, frozenset())]
+
+    assert [] == [(id, wrong) for id, wrong in found if wrong.removeprefix("metric ") not in SCRAPE]
 
 
 BAD: dict[str, tuple[list[Any], Any]] = {
