@@ -118,12 +118,13 @@ def _month() -> list[Panel]:
         ),
         lines(
             Place("Missed by day and promise", "Counted at the deadline.", width=12),
-            Query(happened(catalogue.BREACHES, "goal"), "{{goal}}", exemplar=True), colours=GOALS, bars=True, stacked=True,
-            daily=True,
+            Query(happened(catalogue.BREACHES, "goal"), "{{goal}}", exemplar=True), colours=GOALS, bars=True,
+            stacked=True, daily=True,
         ),
         lines(
             Place("Kept, looking back thirty days", "By promise.", "percentunit", 12, least=None, most=1),
-            Query(compliance(MONTH, "goal"), "{{goal}}"), colours=GOALS, steps=((None, WRONG), (0.95, NEAR), (0.99, WELL)),
+            Query(compliance(MONTH, "goal"), "{{goal}}"), colours=GOALS,
+            steps=((None, WRONG), (0.95, NEAR), (0.99, WELL)),
             calcs=("lastNotNull", "min"),
         ),
         lines(

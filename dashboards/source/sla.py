@@ -202,7 +202,8 @@ def _kept() -> list[Panel]:
         lines(
             Place("Kept by promise over time", "Each point looks back thirty days.", "percentunit", 8, least=None,
                   most=1, last=MONTH),
-            Query(compliance(MONTH, "goal"), "{{goal}}"), colours=GOALS, steps=((None, WRONG), (0.95, NEAR), (0.99, WELL)),
+            Query(compliance(MONTH, "goal"), "{{goal}}"), colours=GOALS,
+            steps=((None, WRONG), (0.95, NEAR), (0.99, WELL)),
         ),
         lines(
             Place("Missed by client and day", "Counted at the deadline.", width=12, none="none was missed",

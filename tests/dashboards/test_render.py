@@ -24,7 +24,11 @@ WORDS: list[tuple[float, str, int | None, str]] = [
     (-0.0000001, "short", 0, "0"),
     (float("nan"), "s", None, "NaN"),
 ]
-STEPS = [{"value": None, "color": "red"}, {"value": 900, "color": "orange"}, {"value": 3600, "color": "blue"}]
+STEPS: list[Json] = [
+    {"value": None, "color": "red"},
+    {"value": 900, "color": "orange"},
+    {"value": 3600, "color": "blue"},
+]
 TABLE: Json = {
     "targets": [{}, {}],
     "options": {"sortBy": [{"displayName": "Left", "desc": False}]},
