@@ -44,6 +44,10 @@ class Span:
     end: float
     step: float
 
+    def instants(self) -> list[float]:
+        """Of its points, whether there is something at them or not."""
+        return [self.begin + number * self.step for number in range(round((self.end - self.begin) / self.step) + 1)]
+
 
 @dataclass
 class Asker:

@@ -106,7 +106,7 @@ def _timeseries(look: Look) -> None:
     axes.set_axis_on()
     colours = _colours(look)
     bars, stacked = custom["drawStyle"] == "bars", custom.get("stacking", {}).get("mode") == "normal"
-    instants = sorted({at for one in look.found for at, _ in one.points})
+    instants = look.span.instants()
     times = np.array(instants)
     wide = look.span.step * 0.8
     below = np.zeros(len(instants))
@@ -335,7 +335,7 @@ def _heatmap(look: Look) -> None:
     axes = look.axes
     axes.set_axis_on()
     ordered = sorted(look.found, key=lambda one: float(one.labels["le"]))
-    instants = sorted({at for one in ordered for at, _ in one.points})
+    instants = look.span.instants()
     upto = np.array([[dict(one.points).get(at, 0.0) for at in instants] for one in ordered])
     cells = np.clip(np.diff(upto, axis=0, prepend=0.0), 0, None)
     shown = np.where(cells > 0.05, cells, np.nan)

@@ -16,6 +16,7 @@ from prometheus_client import start_http_server
 from prometheus_client.parser import text_string_to_metric_families
 
 from daemon.catalogue import PROCESS
+from daemon.model import FINISHED
 from dashboards.source.ask import Asker, Json, Refused, Series, legend
 from dashboards.source.render import save
 from tests.dashboards.boards import BOARDS, Target, all_targets, variables
@@ -107,13 +108,34 @@ def test_the_marks_of_missed_promises_are_those_of_the_store(stand: tuple[Month,
 def test_compliance_is_that_of_the_store(stand: tuple[Month, str]) -> None:
     """The stat of thirty days, against the rows that a report is made of."""
     month, url = stand
-    (panel,) = [panel for panel in BOARDS["sla"]["panels"] if panel["title"] == "Kept in 30 days"]
-    (shown,) = asker(url).panel(BOARDS["sla"], panel)
     kinds = Counter(row["kind"] for row in month.world.counted())
     decided = kinds["decision"] - kinds["decision_withdrawn"]
     missed = kinds["breach"] - kinds["breach_withdrawn"]
 
-    assert 1 - missed / decided == pytest.approx(shown.last, abs=0.01)
+    assert 1 - missed / decided == pytest.approx(shown(url, "Kept in 30 days"), abs=0.01)
+    assert missed == pytest.approx(shown(url, "Missed in 30 days"), abs=1)
+    assert decided == pytest.approx(shown(url, "Decided in 30 days"), rel=0.01)
+
+
+def shown(url: str, title: str) -> float:
+    """The number of a panel of the overview."""
+    (panel,) = [panel for panel in BOARDS["sla"]["panels"] if panel["title"] == title]
+    (found,) = asker(url).panel(BOARDS["sla"], panel)
+    return found.last
+
+
+def test_the_top_row_is_what_the_store_says(stand: tuple[Month, str]) -> None:
+    """The next deadline, whether anything is overdue, and what nobody has."""
+    month, url = stand
+    going = [row for row in month.world.rows("clocks") if row["state"] in ("running", "paused")]
+    kept = [row for row in going if row["state"] == "running" and row["breached_at"] is None]
+    ahead = [row["deadline"] for row in kept if row["deadline"] is not None]
+    open_ = [one for one in month.world.tickets() if one.state not in FINISHED]
+
+    assert (min(ahead) - END).total_seconds() == pytest.approx(shown(url, "Next promise due in"), abs=1)
+    assert sum(row["breached_at"] is not None for row in going) == shown(url, "Missed and still open")
+    assert sum(one.severity == 1 for one in open_) == shown(url, "Open Sev 1")
+    assert sum(not one.assignee for one in open_) == shown(url, "Nobody has them")
 
 
 def test_two_replicas_do_not_count_twice(stand: tuple[Month, str], tmp_path: Path) -> None:
