@@ -117,7 +117,7 @@ RULE_MATCHES = Figure("counter", "rule_matches", "New signals that the rule's co
 RULE_INCIDENTS = Figure(
     "counter", "rule_incidents", "Times that the rule opened an incident, anew or again.", ("rule",)
 )
-RULE_TICKETS = Figure("counter", "rule_tickets", "Tickets that it opened.", ("rule",))
+RULE_TICKETS = Figure("counter", "rule_tickets", "Tickets of the incidents that it opened.", ("rule",))
 RULE_FALSE_ALARMS = Figure("counter", "rule_false_alarms", "Of those, the ones that somebody cancelled as a false "
                            "alarm.", ("rule",))  # fmt: skip
 RULE_STATE_DROPPED = Figure("counter", "rule_state_dropped", "What the rule's windows forgot because a cap bit: it may "

@@ -29,6 +29,9 @@ INTERNAL = "internal"
 UNASSIGNED = "unassigned"
 BUILT_IN_CLIENTS = (INTERNAL, UNASSIGNED)
 
+DAEMON = "daemon"
+"""The origin of what is wrong with ourselves."""
+
 SHADOW_KEY = "shadow:"
 """Begins the key of what a rule in shadow would have opened."""
 PROBLEM_KEY = "problem:"

@@ -11,6 +11,7 @@ from daemon import catalogue
 from daemon.catalogue import SEVERITIES, Figure, Key
 from daemon.desk import tallying
 from daemon.desk.terms import Terms
+from daemon.model import DAEMON
 from daemon.sla.promise import Client, Contract
 
 PEOPLES = ("portal", "email", "hotline", "manual")
@@ -24,7 +25,7 @@ class Known:
     """Name → type."""
     roles: tuple[str, ...] = ()
     rules: tuple[str, ...] = ()
-    """Those that are not in shadow."""
+    """Those of which an incident can come: not in shadow, not silent."""
     clients_at_most: int = 200
     rules_at_most: int = 500
     """How many values a label has before the rest stand together as `other`."""
@@ -35,7 +36,7 @@ class Known:
 
     @property
     def origins(self) -> tuple[str, ...]:
-        return (*self.types, tallying.OWN, *PEOPLES)
+        return (*self.types, DAEMON, *PEOPLES)
 
     def contracts(self, now: datetime) -> Iterator[tuple[Client, Contract]]:
         """Each client, with what is in force for it."""

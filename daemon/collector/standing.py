@@ -1,4 +1,6 @@
-"""How things stand, by the store's rows: tickets, clocks, incidents, sources, the outbox. Each query reads an index."""
+"""How things stand, by the store's rows: tickets, clocks, incidents, sources, the outbox.
+
+What grows with history is read by an index of what is still open."""
 
 from __future__ import annotations
 

@@ -252,6 +252,7 @@ def open_ticket(
     ticket = None if number is None else tickets.get(connection, number)
     if ticket is None:
         raise RuntimeError(f"incident {incident.id} has a ticket of {client} for this episode already")
+    tallies.add(connection, tallying.of_ticket(incident, ticket.id), now)
     start = reported_at or (incident.began_at if contract.start == "began" else now)
     return ledger.record(
         connection, terms, ticket, EventKind.OPENED, now, actor=actor, effective_at=min(start, now),

@@ -7,20 +7,21 @@ from datetime import datetime
 
 from daemon import catalogue
 from daemon.catalogue import Figure, Key
+from daemon.desk import counting
 from daemon.desk.staff import POSTS
 from daemon.desk.terms import Terms
-from daemon.model import SHADOW_KEY, Clock, Event, EventKind, Incident, Ticket
+from daemon.model import DAEMON, SHADOW_KEY, Clock, Event, EventKind, Incident, Ticket
 from daemon.store.tallies import Tally
 from daemon.store.tickets import Counted, Warned
 
 PERSON = "person"
 """The level of a warning that names somebody: people are no labels."""
 
-OWN = "daemon"
-"""The origin of what is wrong with ourselves."""
-_RULE = "rule:"
-_WITHDRAWN = "_withdrawn"
-_COUNTED = {"decision": catalogue.DECISIONS, "breach": catalogue.BREACHES, "excused": catalogue.EXCUSED}
+_COUNTED = {
+    counting.DECISION: catalogue.DECISIONS,
+    counting.BREACH: catalogue.BREACHES,
+    counting.EXCUSED: catalogue.EXCUSED,
+}
 _COUNTS = {EventKind.CLOSED: catalogue.CLOSED, EventKind.REOPENED: catalogue.REOPENED}
 
 
@@ -32,8 +33,6 @@ def of_event(ticket: Ticket, event: Event) -> Iterator[Tally]:
 
     if event.kind is EventKind.OPENED:
         yield one(catalogue.OPENED, ticket.client, ticket.severity, ticket.origin)
-        if event.actor.startswith(_RULE):
-            yield one(catalogue.RULE_TICKETS, event.actor.removeprefix(_RULE))
     elif event.kind in _COUNTS:
         yield one(_COUNTS[event.kind], ticket.client, ticket.severity)
     elif event.kind is EventKind.SEVERITY:
@@ -47,11 +46,10 @@ def of_counts(ticket: Ticket, entries: Iterable[Counted], clocks: Sequence[Clock
     by_cycle = {(clock.goal, clock.cycle): clock for clock in clocks}
     for entry in entries:
         labels = (entry.client, str(entry.severity), entry.goal)
-        kind, withdrawn, _ = entry.kind.partition(_WITHDRAWN)
-        if withdrawn:
-            yield Tally(catalogue.CORRECTIONS, (*labels, kind), ticket=ticket.id)
-        elif kind in _COUNTED:
-            yield Tally(_COUNTED[kind], labels, ticket=ticket.id)
+        if counting.is_withdrawal(entry):
+            yield Tally(catalogue.CORRECTIONS, (*labels, counting.what(entry)), ticket=ticket.id)
+        elif entry.kind in _COUNTED:
+            yield Tally(_COUNTED[entry.kind], labels, ticket=ticket.id)
         else:
             yield from _stopped(ticket, labels, by_cycle[entry.goal, entry.cycle])
 
@@ -89,8 +87,15 @@ def of_opening(incident: Incident, now: datetime) -> Iterator[Tally]:
     yield Tally(catalogue.EPISODES, (incident.origin,))
     if incident.rule:
         yield Tally(catalogue.RULE_INCIDENTS, (incident.rule,))
-    if incident.rule and incident.origin != OWN:
+    if incident.rule and incident.origin != DAEMON:
         yield Tally(catalogue.DETECTION, (incident.origin,), _seconds(incident.began_at, now))
+
+
+def of_ticket(incident: Incident, ticket: int) -> Iterator[Tally]:
+    """Of a ticket that was opened for an incident. Several rules may share one: it counts for the rule that opened it,
+    as its false alarms do, so that those are a part of these."""
+    if incident.rule:
+        yield Tally(catalogue.RULE_TICKETS, (incident.rule,), ticket=ticket)
 
 
 def of_false_alarm(incident: Incident, ticket: int) -> Iterator[Tally]:

@@ -10,7 +10,7 @@ from daemon.desk import hearing
 from daemon.desk.opening import Opening
 from daemon.desk.terms import Terms
 from daemon.errors import ConfigError, Failure, Permanent
-from daemon.model import IncidentState, Role
+from daemon.model import DAEMON, IncidentState, Role
 from daemon.store import incidents, polls
 from daemon.store.incidents import Proof
 
@@ -53,7 +53,7 @@ def _open(connection: Connection, terms: Terms, what: str, subject: str, title: 
         terms,
         Opening(
             key=_key(what, subject), rule=what, title=title, severity=_SEVERITY, at=now, began_at=now,
-            group={"subject": subject}, origin="daemon",
+            group={"subject": subject}, origin=DAEMON,
         ),
         hearing.Nothing(),
         now,

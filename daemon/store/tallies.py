@@ -66,6 +66,7 @@ class Standing:
 
 
 def add(connection: Connection, some: Iterable[Tally], now: datetime) -> None:
+    """Adds them up, in the transaction of what they tell of; nothing if there are none."""
     rows: dict[tuple[str, str, str], dict[str, Any]] = {}
     for one in some:
         labels = json.dumps(one.labels, ensure_ascii=False)

@@ -244,7 +244,7 @@ class Counted:
     goal: Goal
     cycle: int
     kind: str
-    """`decision`, `breach`, `excused`; with `_withdrawn`, that it was taken back."""
+    """`decision`, `breach`, `excused`, `stop`; with `_withdrawn`, that it was taken back."""
     sequence: int
     client: str
     severity: Severity

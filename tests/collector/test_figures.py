@@ -6,6 +6,7 @@ import itertools
 import random
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -15,10 +16,12 @@ from daemon.clock import ToldClock
 from daemon.collector import Known
 from daemon.desk import commands
 from daemon.pipeline.trim import Trim
+from daemon.rules.load import load_text
 from daemon.store.engine import Store
 from tests.collector.scrape import Samples, nonzero, scraped
 from tests.pipeline.doubles import MINUTE, NOON, World, signal
 from tests.report.conftest import Office, busy, zoned
+from tests.rules.names import NAMES
 
 DAYS = 8
 COUNTING = ("_total", "_bucket", "_count")
@@ -171,6 +174,24 @@ def test_what_a_rule_brings_is_counted_by_rule(office: Office) -> None:
         assert {("down",): 1.0} == seen[name]
     assert {("sentry",): 1.0} == nonzero(seen["incident_episodes_total"])
     assert {("sentry",): 1.0} == nonzero(seen["incident_detection_seconds_count"])
+
+
+def test_rules_of_one_problem_share_a_count(office: Office) -> None:
+    """Tickets and false alarms are those of the rule that opened the incident, whichever rule hit the client: or the
+    part that is false could be more than all."""
+    world, names = office.world, replace(NAMES, problems=frozenset({"slow"}))
+    head = "source: sentry\ntitle: '{project} is slow'\nproblem: slow\ngroup_by: [project]\nseverity: 2\n"
+    world.rules = [
+        load_text("first", head + "match: {level: fatal}\nclients: [acme]\n", "rules/first.yaml", names),
+        load_text("second", head + "match: {level: error}\nclients: [globex]\n", "rules/second.yaml", names),
+    ]
+    world.hear(signal("a"), signal("b", level="error"))
+    for number in (1, 2):
+        office.do(commands.cancel, number, "false_alarm")
+    seen = scraped(world.store, Known(world.terms, {"sentry": "sentry"}, (), ("first", "second")))
+
+    assert {("first",): 2.0, ("second",): 0.0} == seen["rule_tickets_total"] == seen["rule_false_alarms_total"]
+    assert {("first",): 1.0, ("second",): 0.0} == seen["rule_incidents_total"]
 
 
 def test_a_response_that_takes_three_minutes_is_in_its_buckets(office: Office) -> None:

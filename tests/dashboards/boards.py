@@ -1,10 +1,9 @@
-"""The committed dashboards, taken apart: panels, queries, variables, and the selectors within queries."""
+"""The committed dashboards, taken apart: panels, queries and variables."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -14,8 +13,6 @@ Json: TypeAlias = dict[str, Any]
 
 FOLDER = ROOT / "dashboards/grafana"
 BOARDS: dict[str, Json] = {path.stem: json.loads(path.read_text()) for path in sorted(FOLDER.glob("*.json"))}
-NAME = re.compile(r"\b(?:heliograph|scrape)_[a-z0-9_]+|\bup\b")
-SELECTOR = re.compile(r"\b((?:heliograph|scrape)_[a-z0-9_]+|up)\s*(\{[^}]*\})?")
 _LEGEND = re.compile(r"\{\{\s*(\w+)\s*\}\}")
 
 
@@ -56,9 +53,3 @@ def variables(board: Json) -> list[Json]:
 
 def all_targets() -> list[Target]:
     return [target for name, board in BOARDS.items() for target in targets(name, board)]
-
-
-def selectors(expr: str) -> Iterator[tuple[str, set[str]]]:
-    """(metric, its matchers) of each selector of a query."""
-    for name, braces in SELECTOR.findall(expr):
-        yield name, {match.strip() for match in braces.strip("{}").split(",") if match.strip()}

@@ -15,7 +15,7 @@ from prometheus_client import CollectorRegistry
 
 from tests.dashboards.files import tool
 from tests.dashboards.month import SCRAPES, Month, played
-from tests.dashboards.test_scraped import PATIENCE, free_port, process, until
+from tests.dashboards.processes import PATIENCE, free_port, process, until
 
 JOB, INSTANCE = "heliograph", "heliograph-0:9464"
 LOOKBACK = "16m"

@@ -6,13 +6,10 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
-from daemon.catalogue import FIGURES, Figure
-from tests.dashboards.boards import Json, Target, panels, selectors, targets, variables
+from tests.dashboards.boards import Json, Target, panels, targets, variables
+from tests.dashboards.promql import BY_SERIES, Selector, metrics_used, selectors, unknown
 
 WIDTH = 24
-SCRAPE = {"up", "scrape_duration_seconds", "scrape_samples_scraped"}
-"""What Prometheus says of every target by itself."""
-SERIES: dict[str, Figure] = {name: figure for figure in FIGURES for name in figure.series}
 ALIKE = ("job", "client", "sev")
 _SOURCE = {"type": "prometheus", "uid": "${datasource}"}
 _COUNTING = re.compile(r"\b(rate|irate|increase|delta|resets|changes)\(")
@@ -100,30 +97,24 @@ def _of_target(target: Target) -> Iterator[str]:
         yield "not the chosen data source"
     if one.get("format") not in {"table", "heatmap"} and target.panel["type"] != "stat" and not one["legendFormat"]:
         yield "no legend"
-    for name, matchers in selectors(expr):
-        yield from _of_selector(name, matchers)
+    yield from (f"unknown {each}" for each in unknown(expr, frozenset()))
+    for selector in selectors(expr):
+        yield from _of_selector(selector)
     yield from (f"the window {each}" for each in _WINDOW.findall(expr) if each not in _LONG)
     if "irate(" in expr:
         yield "irate skips what happens between two points"
-    for name, _ in selectors(expr):
+    for name in metrics_used(expr):
         if name.endswith(_COUNTS) and not _COUNTING.search(expr):
             yield f"{name} is shown as a count since the beginning"
     if one.get("exemplar") and not one.get("range"):
         yield "exemplars are of ranges"
 
 
-def _of_selector(name: str, matchers: set[str]) -> Iterator[str]:
-    """Each carries the variables of the labels that it has, and names no label that it has not."""
-    if name in SCRAPE:
-        labels: tuple[str, ...] = ()
-    elif name in SERIES:
-        labels = SERIES[name].labels
-    else:
-        yield f"there is no metric {name}"
-        return
-    wanted = {f'{label}=~"${label}"' for label in ALIKE if label in ("job", *labels)}
-    if missing := wanted - matchers:
-        yield f"{name} lacks {', '.join(sorted(missing))}"
-    used = {re.split(r"[=!]", match)[0] for match in matchers}
-    if strange := used - {"job", "le", *labels}:
-        yield f"{name} has no label {', '.join(sorted(strange))}"
+def _of_selector(one: Selector) -> Iterator[str]:
+    """Each carries the variables of the labels that it has."""
+    figure = BY_SERIES.get(one.name)
+    has = ("job", *(figure.labels if figure else ()))
+    carried = {label for label, operator, value in one.matchers if (operator, value) == ("=~", f"${label}")}
+    for label in ALIKE:
+        if label in has and label not in carried:
+            yield f'{one.name} lacks {label}=~"${label}"'

@@ -23,7 +23,12 @@ from daemon.model import GOALS
 
 OF_TARGETS = frozenset({"job", "instance", "pod", "le"})
 """Labels that no figure has of its own: of who is scraped, and of buckets."""
-OTHERS = {"up": (), "ALERTS": ("alertname", "alertstate", "severity")}
+OTHERS = {
+    "up": (),
+    "scrape_duration_seconds": (),
+    "scrape_samples_scraped": (),
+    "ALERTS": ("alertname", "alertstate", "severity"),
+}
 """Series that Prometheus makes itself."""
 CLOSED: dict[str, tuple[str, ...]] = {
     "sev": SEVERITIES, "from_sev": SEVERITIES, "to_sev": SEVERITIES, "goal": GOALS,
@@ -39,7 +44,7 @@ CLOSED_OF: dict[tuple[str, str], tuple[str, ...]] = {
     ("rcas", "state"): tuple(standing.RCA_STATES),
     ("sla_corrections", "kind"): ("decision", "breach"),
 }
-_BY_SERIES: dict[str, Figure] = {series: figure for figure in FIGURES for series in figure.series}
+BY_SERIES: dict[str, Figure] = {series: figure for figure in FIGURES for series in figure.series}
 _OPERATORS = ((MatchOp.Equal, "="), (MatchOp.NotEqual, "!="), (MatchOp.Re, "=~"), (MatchOp.NotRe, "!~"))
 _INTERVAL = re.compile(r"\$\{?__(?:rate_interval|interval|range)\}?|\$interval\b")
 
@@ -104,7 +109,7 @@ def unknown(expr: str, recorded: frozenset[str]) -> list[str]:
 
 
 def _unknown_in(one: Selector, recorded: frozenset[str]) -> Iterator[str]:
-    figure = _BY_SERIES.get(one.name)
+    figure = BY_SERIES.get(one.name)
     if figure is None and one.name not in OTHERS and one.name not in recorded:
         yield f"metric {one.name}"
         return

@@ -22,8 +22,8 @@ from dashboards.source.render import save
 from tests.dashboards.boards import BOARDS, Target, all_targets, variables
 from tests.dashboards.history import JOB, apart, month_in_prometheus, scraping
 from tests.dashboards.month import END, Month
+from tests.dashboards.processes import until
 from tests.dashboards.promql import selectors
-from tests.dashboards.test_scraped import until
 
 EMPTY = {
     "daemon: Calls that are left: A": "none of the month's vendors says how many calls it still takes",

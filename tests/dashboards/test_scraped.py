@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import socket
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 import requests
 import yaml
 
 from tests.dashboards.files import ALERTS, PROMETHEUS, RULES, rules, tool
-from tests.house.tree import ROOT
+from tests.dashboards.processes import PATIENCE, environment, free_port, process, until
 
-PATIENCE = 60
 EVERY = "1s"
 FAULT = re.compile("level=(warn|error)|duplicate", re.IGNORECASE)
-Found = TypeVar("Found")
 CONFIG = """
 store: sqlite:///heliograph.db
 rules: rules
@@ -77,35 +70,6 @@ class Scene:
 
     def firing(self) -> set[str]:
         return {one["labels"]["alertname"] for one in self.api("alerts")["alerts"] if one["state"] == "firing"}
-
-
-def environment() -> dict[str, str]:
-    return {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
-
-
-def until(holds: Callable[[], Found]) -> Found:
-    """What it says once it holds; the last it said if it never does."""
-    ends, said = time.monotonic() + PATIENCE, holds()
-    while not said and time.monotonic() < ends:
-        threading.Event().wait(0.1)
-        said = holds()
-    return said
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        return int(one.getsockname()[1])
-
-
-@contextmanager
-def process(command: list[str], folder: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    with log.open("wb") as writing:
-        running = subprocess.Popen(command, cwd=folder, env=environment(), stdout=writing, stderr=subprocess.STDOUT)
-    try:
-        yield running
-    finally:
-        running.terminate()
-        running.wait(PATIENCE)
 
 
 def configured(folder: Path, target: str) -> Path:

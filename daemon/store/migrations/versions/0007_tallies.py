@@ -106,8 +106,9 @@ def _rows(query: str) -> Iterator[Any]:
 def _of_logs() -> Iterator[Moved]:
     severity: dict[int, str] = {}
     query = (
-        "select tickets.id, tickets.client, tickets.origin, tickets.opened_at, events.kind, events.actor, events.body,"
-        " events.effective_at from events join tickets on tickets.id = events.ticket order by events.ticket,"
+        "select tickets.id, tickets.client, tickets.origin, tickets.opened_at, incidents.rule, events.kind,"
+        " events.body, events.effective_at from events join tickets on tickets.id = events.ticket"
+        " join incidents on incidents.id = tickets.incident order by events.ticket,"
         " events.sequence"
     )
     for row in _rows(query):
@@ -115,8 +116,8 @@ def _of_logs() -> Iterator[Moved]:
         if row.kind == "opened":
             severity[row.id] = str(json.loads(row.body)["severity"])
             yield "tickets_opened", (row.client, severity[row.id], row.origin), "", 1
-            if row.actor.startswith("rule:"):
-                yield "rule_tickets", (row.actor.removeprefix("rule:"),), "", 1
+            if row.rule:
+                yield "rule_tickets", (row.rule,), "", 1
         elif row.kind in ("closed", "reopened"):
             yield f"tickets_{row.kind}", (row.client, now), "", 1
         elif row.kind == "severity":
