@@ -20,6 +20,7 @@ from daemon.desk import commands, keeping
 from daemon.desk.desk import Desk
 from daemon.desk.intake import Report, open_ticket
 from daemon.sla.examples import DO, EXPECT_KEYS, KEYS, VERDICTS
+from daemon.store import tickets
 from daemon.store.engine import Store
 from tests.cli.test_sla import POLICY
 from tests.house.tree import ROOT
@@ -181,12 +182,17 @@ def test_a_clocks_time_is_told_piece_by_piece(office: Path, capsys: pytest.Captu
     assert any(title.startswith("paused from") for title in titles)
 
 
-@pytest.mark.usefixtures("ticket")
-def test_a_person_sees_where_the_time_went(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_person_sees_where_the_time_went(ticket: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    """While it runs, seconds go by as this runs; held again after three hours of it, the time stands still."""
+    assert "resolution 1: running, 4h" in told(capsys, "explain", "1")[1]
+    with ticket.read() as connection:
+        opened_at = tickets.log(connection, 1)[0].effective_at
+    held_at = (opened_at + timedelta(hours=5)).isoformat()
+    assert 0 == main(("ticket", "wait", "1", "Which version?", "--as", "asha", "--at", held_at))
     code, said = told(capsys, "explain", "1")
 
     assert 0 == code
-    assert "resolution 1: running, 4h used of 12h" in said
+    assert "resolution 1: paused, 4h used of 12h" in said
     assert "█" in said
     assert "·" in said
     assert (1, "there is no ticket 9\n") == told(capsys, "explain", "9")
