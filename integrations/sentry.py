@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 from urllib.parse import quote
@@ -246,7 +246,7 @@ class Issues:
         broken = [signal for signal in signals if signal.polarity is Polarity.BROKEN]
         most = sorted(broken, key=lambda signal: signal.count_delta, reverse=True)[:_RELEASES_A_PAGE]
         found = {signal.id: self._releases(str(signal.fields["id"])) for signal in most}
-        return [replace(one, fields={**one.fields, **found.get(one.id, {})}) for one in signals]
+        return [one._replace(fields={**one.fields, **found.get(one.id, {})}) for one in signals]
 
     def _releases(self, key: str) -> dict[str, Json]:
         try:

@@ -41,7 +41,7 @@ class Program:
     def __init__(self, conditions: Sequence[Condition], limits: Limits = Limits()) -> None:
         self._run = _node(dict(enumerate(map(simplified, conditions))), limits)
 
-    def __call__(self, fields: Fields) -> Sequence[int]:
+    def holding(self, fields: Fields) -> Sequence[int]:
         """The numbers of those that hold, ascending, each once."""
         hits: list[int] = []
         self._run(fields, hits)

@@ -30,6 +30,7 @@ from daemon.rules.template import clean
 from daemon.rules.windows import Mover
 
 _LONGEST_KEY = 200
+_RECOVERED = Polarity.RECOVERED
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,33 +108,34 @@ class _Route:
 
     def __init__(self, compiled: Sequence[_Compiled]) -> None:
         self._compiled = compiled
-        self._opens = Program([opens(each.rule) for each in compiled])
+        self._opens = Program([opens(each.rule) for each in compiled]).holding
         self._recovering = [each for each in compiled if each.rule.clear.recovery or each.rule.clear.match]
-        self._clears: Callable[[Fields], Sequence[int]] = lambda fields: ()
+        self._clears: Callable[[Fields], Sequence[int]] | None = None
         if any(each.rule.clear.match for each in compiled):
-            self._clears = Program([each.rule.clear.match or NEVER for each in compiled])
+            self._clears = Program([each.rule.clear.match or NEVER for each in compiled]).holding
 
-    def told(self, signal: Signal) -> Iterable[tuple[_Compiled, bool]]:
-        """Each rule that the signal speaks to, and whether it says that its trouble is over."""
-        if signal.polarity is Polarity.RECOVERED:
-            return self._recovered(signal)
-        opened, over = self._opens(signal.fields), self._clears(signal.fields)
-        return self._either(signal, opened, over) if opened or over else ()
+    def match(self, signal: Signal) -> tuple[Match, ...]:
+        """The word of each rule that the signal speaks to."""
+        if signal.polarity is _RECOVERED:
+            return tuple(self._recovered(signal))
+        opened = self._opens(signal.fields)
+        over = self._clears(signal.fields) if self._clears else ()
+        return tuple(self._either(signal, opened, over)) if opened or over else ()
 
-    def _recovered(self, signal: Signal) -> Iterator[tuple[_Compiled, bool]]:
+    def _recovered(self, signal: Signal) -> Iterator[Match]:
         """It need not look like the trouble."""
         for each in self._recovering:
             said = each.rule.clear.recovery or each.clears(signal.fields)
             if said and each.reads(signal.kind) and each.names_its_group(signal.fields):
-                yield each, True
+                yield each.match(signal.fields, recovered=True)
 
-    def _either(self, signal: Signal, opened: Sequence[int], over: Sequence[int]) -> Iterator[tuple[_Compiled, bool]]:
+    def _either(self, signal: Signal, opened: Sequence[int], over: Sequence[int]) -> Iterator[Match]:
         """What is the trouble itself does not clear it."""
         for number in sorted({*opened, *over}):
             each = self._compiled[number]
             recovered = number not in opened
             if each.reads(signal.kind) and (not recovered or each.names_its_group(signal.fields)):
-                yield each, recovered
+                yield each.match(signal.fields, recovered=recovered)
 
 
 class Engine:
@@ -195,13 +197,12 @@ class Engine:
 
     def match(self, signal: Signal) -> tuple[Match, ...]:
         """Each rule's match, once, in the order of the rules within a type and then within a name."""
-        matches: dict[str, Match] = {}
-        for name in (signal.type,) if signal.type == signal.source else (signal.type, signal.source):
-            route = self._routes.get(name)
-            for each, recovered in route.told(signal) if route else ():
-                if each.rule.id not in matches:
-                    matches[each.rule.id] = each.match(signal.fields, recovered=recovered)
-        return tuple(matches.values())
+        route = self._routes.get(signal.type)
+        found = route.match(signal) if route else ()
+        if signal.source == signal.type or not (named := self._routes.get(signal.source)):
+            return found
+        known = {match.rule.id for match in found}
+        return found + tuple(match for match in named.match(signal) if match.rule.id not in known)
 
 
 def incident_key(rule: str, group: Mapping[str, Json]) -> str:

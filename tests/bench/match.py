@@ -87,7 +87,7 @@ def _parsed(raw: Sequence[bytes]) -> None:
 
 def _ours(program: Program, raw: Sequence[bytes]) -> Hits:
     loads = orjson.loads
-    return {(number, rule) for number, line in enumerate(raw) for rule in program(loads(line))}
+    return {(number, rule) for number, line in enumerate(raw) for rule in program.holding(loads(line))}
 
 
 def _plain(rules: Sequence[trail.Lines], raw: Sequence[bytes]) -> Hits:

@@ -362,7 +362,7 @@ def test_a_recorded_monitor_that_cannot_be_read_is_put_aside(watch: Watch) -> No
     read = list(recorded("crons", [*bad, good]) or ())
 
     assert ["m/production:error:2026-03-02T12:00:00.000000Z"] == [one.id for one in read if isinstance(one, Signal)]
-    assert bad == [json.loads(one[1]) for one in read if isinstance(one, tuple)]
+    assert bad == [json.loads(one[1]) for one in read if not isinstance(one, Signal)]
 
 
 def test_a_single_recorded_monitor_is_read_with_one_environment_as_the_schema_has_it() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -500,7 +500,7 @@ def asked(watch: Watch, path: str) -> Json:
 
 def by_id(signals: Iterable[Signal | Unreadable] | None) -> list[Signal]:
     """Without their links, which name the site."""
-    found = [replace(one, url=None) for one in signals or () if isinstance(one, Signal)]
+    found = [one._replace(url=None) for one in signals or () if isinstance(one, Signal)]
     return sorted(found, key=lambda signal: signal.id)
 
 

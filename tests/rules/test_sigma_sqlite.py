@@ -77,7 +77,7 @@ def _conditions(folder: Path) -> Mapping[str, Condition]:
 
 def _found_by_us(condition: Condition, events: Sequence[Event]) -> list[int]:
     program = Program([condition])
-    return [number for number, event in enumerate(events) if program(event)]
+    return [number for number, event in enumerate(events) if program.holding(event)]
 
 
 def _found_by_sqlite(file: Path, events: Sequence[Event]) -> list[int]:
