@@ -292,7 +292,7 @@ class Detecting:
         if match.rule.silent:
             self._judge(match, row, "silent", {"count": fired.total})
             return
-        worst = replace(match, severity=min(fired.severity, match.severity))
+        worst = match._replace(severity=min(fired.severity, match.severity))
         self._open(worst, signal, row, fired)
         self._join_later(match, fired)
 
@@ -413,7 +413,7 @@ class Detecting:
         if signal is None:
             return self.engine.silence(rule.id, kept.group), None, 0
         match = self.engine.word(rule.id, signal)
-        return replace(match, group=kept.group, key=kept.key), signal, row
+        return match._replace(group=kept.group, key=kept.key), signal, row
 
     def _judge(
         self, match: Match, row: int, outcome: str, detail: Mapping[str, Json], incident: str | None = None

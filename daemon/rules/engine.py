@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from daemon.model import INTERNAL, PROBLEM_KEY, SHADOW_KEY, UNASSIGNED, Json, Polarity, Severity, Signal
 from daemon.rules.compile import Program
@@ -33,9 +33,8 @@ _LONGEST_KEY = 200
 _RECOVERED = Polarity.RECOVERED
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
-    """One rule's word on one signal."""
+class Match(NamedTuple):
+    """One rule's word on one signal. What only an opening asks for is worked out when it does."""
 
     rule: Rule
     group: Mapping[str, Json]
@@ -45,10 +44,18 @@ class Match:
     recovered: bool
     """The signal says that the trouble of this group is over; it opens nothing."""
     severity: Severity
-    title: str
-    location: str
     clients: tuple[str, ...] | Literal["all"]
     """As the signal names them: they need not be configured ones."""
+    shown: Fields
+    """What the title and the location may show."""
+
+    @property
+    def title(self) -> str:
+        return self.rule.title.render(self.shown)
+
+    @property
+    def location(self) -> str:
+        return self.rule.location.render(self.shown)
 
     @property
     def incident(self) -> str:
@@ -76,7 +83,11 @@ class _Compiled:
         return {path: _single(values(fields)) for path, values in self.group}
 
     def severity(self, fields: Fields) -> Severity:
-        return min([self.rule.severity, *(to for to, holds in self.raises if holds(fields))])
+        worst = self.rule.severity
+        for to, holds in self.raises:
+            if to < worst and holds(fields):
+                worst = to
+        return worst
 
     def reads(self, kind: str) -> bool:
         return not self.rule.kinds or kind in self.rule.kinds
@@ -91,16 +102,8 @@ class _Compiled:
     def of_group(self, fields: Fields, group: Mapping[str, Json], *, recovered: bool = False) -> Match:
         """Titles and locations may show the group's parts by their names."""
         shown = {**fields, **group} if self.rule.aliases or self.rule.over else fields
-        return Match(
-            rule=self.rule,
-            group=group,
-            key=incident_key(self.rule.id, group),
-            recovered=recovered,
-            severity=self.severity(fields),
-            title=self.rule.title.render(shown),
-            location=self.rule.location.render(shown),
-            clients=self.clients(shown),
-        )
+        key = incident_key(self.rule.id, group)
+        return Match(self.rule, group, key, recovered, self.severity(fields), self.clients(shown), shown)
 
 
 class _Route:
@@ -120,7 +123,13 @@ class _Route:
             return tuple(self._recovered(signal))
         opened = self._opens(signal.fields)
         over = self._clears(signal.fields) if self._clears else ()
-        return tuple(self._either(signal, opened, over)) if opened or over else ()
+        if over:
+            return tuple(self._either(signal, opened, over))
+        return tuple(self._opened(signal, opened)) if opened else ()
+
+    def _opened(self, signal: Signal, opened: Sequence[int]) -> list[Match]:
+        told = [self._compiled[number] for number in opened]
+        return [each.match(signal.fields, recovered=False) for each in told if each.reads(signal.kind)]
 
     def _recovered(self, signal: Signal) -> Iterator[Match]:
         """It need not look like the trouble."""
@@ -205,12 +214,17 @@ class Engine:
         return found + tuple(match for match in named.match(signal) if match.rule.id not in known)
 
 
+_TEXT = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=str).encode
+
+
 def incident_key(rule: str, group: Mapping[str, Json]) -> str:
     """Stable text of a rule and a group; a long one is cut and told apart by a hash."""
-    text = json.dumps(group, sort_keys=True, separators=(",", ":"), default=str)
+    if not group:
+        return rule
+    text = _TEXT(group)
     if len(text) > _LONGEST_KEY:
         text = f"{text[: _LONGEST_KEY - 64]}#{hashlib.sha256(text.encode()).hexdigest()}"
-    return f"{rule} {text}" if group else rule
+    return f"{rule} {text}"
 
 
 def _put(fields: dict[str, Json], names: Sequence[str], value: Json) -> None:

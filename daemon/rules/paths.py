@@ -55,7 +55,7 @@ def values_at(path: Path, *, lists: bool = False) -> Values:
     def values(fields: Fields) -> Sequence[Json]:
         here: Json = fields
         for depth, name in enumerate(names):
-            if not isinstance(here, Mapping):
+            if here.__class__ is not dict and not isinstance(here, Mapping):
                 return _walk(here, names, depth, lists=lists)
             here = here.get(name, _MISSING)
             if here is _MISSING:
