@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from tests.bench import clocks, ingest, match, page, rules, scrape, windows
+from tests.bench import clocks, ingest, match, page, rules, scan, scrape, windows
 
-BENCHES = ("ingest", "page", "match", "rules", "clocks", "windows", "scrape")
+BENCHES = ("ingest", "page", "match", "rules", "clocks", "windows", "scrape", "scan")
 _CANDIDATES = 4
 _BATCHES = {1: 400, 1_000: 10}
 _QUICK = {1: 20, 1_000: 1}
@@ -29,7 +29,10 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the report there too")
     parser.add_argument("--folder", type=Path, default=Path(), help="whose disk is written to (default: here)")
     parser.add_argument(
-        "--rivals", type=Path, metavar="FOLDER", help="an environment for CEL's two and ElastAlert, made there"
+        "--rivals",
+        type=Path,
+        metavar="FOLDER",
+        help="an environment for CEL's two, ElastAlert, Hyperscan, made there",
     )
     options = parser.parse_args(arguments)
     batches, rounds = (_QUICK, 1) if options.quick else (_BATCHES, 5)
@@ -49,6 +52,10 @@ def main(arguments: Sequence[str]) -> int:
             events, sizes = (50, (20,)) if options.quick else (5_000, match.SIZES)
             matching = progress.add_task("match", total=4 * len(sizes) * rounds * match.CANDIDATES)
             report |= dict(match.bench(events, sizes, rounds, lambda: progress.advance(matching), options.rivals))
+        if "scan" in wanted:
+            events, sizes = (50, (20,)) if options.quick else (5_000, match.SIZES)
+            scanning = progress.add_task("scan", total=len(sizes) * rounds * (scan.CANDIDATES + bool(options.rivals)))
+            report |= dict(scan.bench(events, sizes, rounds, lambda: progress.advance(scanning), options.rivals))
         if "rules" in wanted:
             ruling = progress.add_task("rules", total=rounds * rules.CANDIDATES)
             report["rules"] = rules.bench(rounds, lambda: progress.advance(ruling), 10 if options.quick else None)

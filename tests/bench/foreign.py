@@ -65,6 +65,12 @@ def _installed(folder: Path, packages: Sequence[str]) -> Path:
     return python
 
 
+def packages(folder: Path, names: Sequence[str]) -> Path:
+    """Where they are, for a rival that runs in this process."""
+    _installed(folder, names)
+    return next(folder.glob("lib/python*/site-packages"))
+
+
 _ALERTING = ("elastalert2", "pytz")
 _HEARD = 50_000
 """Events that ElastAlert is told: the first of all, which flatters it where there are many keys."""

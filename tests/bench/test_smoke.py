@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from daemon.rules.compile import Program
-from tests.bench import trail
+from tests.bench import scan, trail
 from tests.bench.__main__ import main
 
 
@@ -33,6 +33,23 @@ def test_a_quick_run_of_the_matching_finds_the_same_by_every_way(tmp_path: Path)
     assert 4 == len(report)
     for found in report.values():
         assert {"parse", "ours", "with signals", "SQLite"} == set(found["rates"])
+
+
+def test_a_quick_run_of_the_scan_looks_into_every_record(tmp_path: Path) -> None:
+    assert 0 == main(["scan", "--quick", "--folder", str(tmp_path), "--json", str(tmp_path / "report.json")])
+
+    (found,) = json.loads((tmp_path / "report.json").read_text()).values()
+    assert {"parse", "parsed", "narrowed", "RE2"} == set(found["rates"])
+    assert 0 <= found["suspects"] < 1
+
+
+def test_what_the_scan_looks_for_stands_in_every_record_that_is_wanted() -> None:
+    rules = trail.rules(500, exact=False)
+    wanted, program = scan.literals(rules), Program([trail.condition(lines) for lines in rules])
+    hits = [raw for raw in trail.events(1_000, unique=True) if program.holding(json.loads(raw))]
+
+    assert 50 < len(hits)
+    assert [] == [raw for raw in hits if not any(literal.lower() in raw.decode().lower() for literal in wanted)]
 
 
 def test_a_quick_run_of_the_rules_times_what_people_wait_for(tmp_path: Path) -> None:
