@@ -126,7 +126,7 @@ class Told:
     def receive(self, headers: Mapping[str, str], body: bytes, now: datetime) -> tuple[Signal, ...]:
         if headers.get("signature") != "right":
             raise Permanent("signature")
-        return (signal(body.decode()),)
+        return tuple(signal(id) for id in body.decode().split())
 
 
 @dataclass

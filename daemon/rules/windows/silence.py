@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from daemon.rules.model import Absent, Drop, Spike
 from daemon.rules.windows.state import Entry, Firing, State, Verdict, firing, instant, microseconds, place_of
@@ -41,6 +41,22 @@ def _last(state: State, window: Absent) -> int | None:
 def _times(state: State) -> list[int]:
     last = state.memory.get("last")
     return [*([] if last is None else [last]), *(entry.at for entry in state.entries)]
+
+
+def telling(window: Absent, state: State, heard: Collection[int]) -> set[int]:
+    """Of the instants at which a group is heard, those that can change what its window says, whatever is heard beside
+    them: what stands on both sides of any other is at most `length` apart without it. Of those that come too late,
+    which change nothing, the newest, so that it goes on record."""
+    known, length, before = set(_times(state)), microseconds(window.length), None
+    late = {at for at in heard if state.settled is not None and at <= state.settled}
+    found = {max(late)} if late else set()
+    times = sorted(known.union(heard).difference(late - known))
+    for at, after in zip(times, [*times[1:], None], strict=True):
+        if at in known or before is None or after is None or after - before > length:
+            before = at
+            if at not in known:
+                found.add(at)
+    return found
 
 
 def _absent(window: Absent, state: State, mark: int) -> Verdict:
