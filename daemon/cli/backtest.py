@@ -24,8 +24,8 @@ from daemon.clock import SystemClock
 from daemon.config.schema import Config
 from daemon.errors import ConfigError, Problem
 from daemon.model import Signal
-from daemon.pipeline import detect
 from daemon.pipeline.open import Detection
+from daemon.pipeline.sift import Wanted
 from daemon.rules.engine import Engine
 from daemon.rules.model import Names, RuleSet
 from daemon.rules.reader import nearest
@@ -156,7 +156,7 @@ class _Step:
         said = str(plain(what)) if what else None
         self._progress.update(self._task, completed=done, total=of, description=said, records=self._told.records)
 
-    def watch(self, wanted: Sequence[detect.Wanted]) -> Iterator[detect.Wanted]:
+    def watch(self, wanted: Sequence[Wanted]) -> Iterator[Wanted]:
         for number, each in enumerate(wanted):
             if number % 100 == 0:
                 self("playing", number, len(wanted))

@@ -16,7 +16,7 @@ from daemon.cli.rehearse import Replayed, Stage
 from daemon.cli.show import plain, show
 from daemon.contract import Unreadable, write_duration
 from daemon.model import Incident, Json, Signal
-from daemon.pipeline import detect
+from daemon.pipeline.sift import Wanted, sift
 from daemon.rules.engine import Engine
 from daemon.rules.model import Rule
 
@@ -24,7 +24,7 @@ _BAD_SHOWN = 5
 _SPANS = 60
 _UNITS = (timedelta(days=1), timedelta(hours=1), timedelta(minutes=1), timedelta(seconds=1))
 
-Watch: TypeAlias = Callable[[Sequence[detect.Wanted]], Iterable[detect.Wanted]]
+Watch: TypeAlias = Callable[[Sequence[Wanted]], Iterable[Wanted]]
 """Shows how far it is."""
 
 
@@ -35,11 +35,11 @@ class Run:
     rules: tuple[Rule, ...]
     """Those asked for."""
     engine: Engine
-    wanted: dict[tuple[str, str], detect.Wanted] = field(default_factory=dict)
+    wanted: dict[tuple[str, str], Wanted] = field(default_factory=dict)
     replayed: Replayed = field(default_factory=Replayed)
 
     def take(self, signals: Iterable[Signal]) -> None:
-        for each in detect.sift(self.engine, signals)[0]:
+        for each in sift(self.engine, signals)[0]:
             self.wanted.setdefault((each.signal.source, each.signal.id), each)
 
     def play(self, on: Stage, watch: Watch) -> None:
@@ -84,7 +84,7 @@ class Run:
                 if incident is not None:
                     yield rule, each.signal, groups[incident]
 
-    def _ordered(self) -> list[detect.Wanted]:
+    def _ordered(self) -> list[Wanted]:
         return sorted(self.wanted.values(), key=lambda each: each.signal.at)
 
     def opened(self, rule: str) -> list[tuple[Incident, bool, bool]]:

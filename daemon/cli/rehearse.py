@@ -17,9 +17,10 @@ from sqlalchemy import Connection, select
 from daemon.clock import ToldClock
 from daemon.desk import owed
 from daemon.model import Incident
-from daemon.pipeline.detect import Detecting, Wanted
+from daemon.pipeline.detect import Detecting
 from daemon.pipeline.open import Detection
 from daemon.pipeline.settle import expect, settle
+from daemon.pipeline.sift import Wanted
 from daemon.rules.engine import Engine
 from daemon.rules.model import Rule, RuleTest
 from daemon.rules.testing import Arrival, Observed, ObservedIncident, arrivals, compare

@@ -18,8 +18,8 @@ from daemon.log import about
 from daemon.metrics import Metrics
 from daemon.model import Cursor, Signal
 from daemon.pipeline import alarm, detect
-from daemon.pipeline.detect import Wanted
 from daemon.pipeline.open import Detection
+from daemon.pipeline.sift import Wanted, sift
 from daemon.pipeline.turn import DEADLINE, Turn
 from daemon.rules.engine import Engine
 from daemon.store import polls, signals
@@ -35,8 +35,9 @@ MOST_REMEMBERED = 100_000
 
 @dataclass
 class SiftedOut:
-    """The newest ids of one source that no rule wants, by the rules that said so: what overlapping polls bring again
-    is neither matched nor counted again. Held in memory only: after a restart it is."""
+    """The newest ids of one source of which nothing more is wanted, by the rules that said so: by none, or no more than
+    that it was heard. What overlapping polls bring again is neither matched nor counted again. Held in memory only:
+    after a restart it is."""
 
     most: int = MOST_REMEMBERED
     _engine: Engine | None = None
@@ -100,7 +101,7 @@ class Collect:
 
         def record(connection: Connection, got: _Sifted, at: datetime) -> None:
             self._record(connection, got, now, at)
-            counted.extend(got.unwanted)
+            counted.extend([*got.unwanted, *(each.signal.id for each in got.wanted if each.beat)])
 
         outcome = self.turn.step(now, self._poll, record, self._failed)
         self.sifted_out.remember(counted)  # only here is it committed
@@ -119,22 +120,20 @@ class Collect:
         finally:
             self.metrics.allowed(self.turn.name, allowance.remaining)
         engine = self.engine()
-        return _Sifted(
-            batch, engine, *detect.sift(engine, self.sifted_out.unknown(engine, batch.signals), self.keep_all)
-        )
+        return _Sifted(batch, engine, *sift(engine, self.sifted_out.unknown(engine, batch.signals), self.keep_all))
 
     def _record(self, connection: Connection, got: _Sifted, began_at: datetime, now: datetime) -> None:
         poll = trace.of_poll(self.turn.name, now)
         detected = detect.detect(connection, self.detection(), got.engine, got.wanted, now, poll)
-        new = detected.new
-        polls.count(connection, self.turn.name, new, len(got.unwanted))
+        new, unwanted = detected.new, len(got.unwanted) + detected.spared
+        polls.count(connection, self.turn.name, new, unwanted)
         self.metrics.matched(detected.matched)
         self.metrics.windows_capped(detected.dropped)
         for reason, record in got.batch.quarantined:
             if signals.quarantine_record(connection, self.turn.name, reason, record, now):
                 self.metrics.dropped(self.turn.name, reason)
-        self.metrics.collected(self.turn.name, new, len(got.unwanted))
-        tell_brought(connection, log, "poll", poll, self.turn.name, began_at, now, new, len(got.unwanted))
+        self.metrics.collected(self.turn.name, new, unwanted)
+        tell_brought(connection, log, "poll", poll, self.turn.name, began_at, now, new, unwanted)
         alarm.source_answers(connection, self.detection().terms, self.turn.name, now)
 
     def _failed(self, connection: Connection, failure: Failure, now: datetime) -> None:

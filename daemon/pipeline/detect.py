@@ -15,6 +15,7 @@ from daemon.desk import hearing, opening
 from daemon.desk.telling import tell
 from daemon.model import SHADOW_KEY, Incident, Json, Signal
 from daemon.pipeline.open import SHADOW, Detection, opening_again, opening_of
+from daemon.pipeline.sift import Wanted, thinned
 from daemon.rules import windows as window_of
 from daemon.rules.engine import Engine, Match
 from daemon.rules.explain import explain
@@ -37,27 +38,6 @@ _MOST_RECOVERIES = 200
 _EARLIEST, _LATEST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A signal that some rule matched."""
-
-    signal: Signal
-    matches: tuple[Match, ...]
-
-
-def sift(engine: Engine, batch: Iterable[Signal], keep_all: bool = False) -> tuple[list[Wanted], list[str]]:
-    """The signals that a rule wants, and the ids that none does, each once. No database is touched."""
-    wanted: list[Wanted] = []
-    unwanted: dict[str, None] = {}
-    for signal in batch:
-        matches = engine.match(signal)
-        if matches or keep_all:
-            wanted.append(Wanted(signal, matches))
-        if not matches:
-            unwanted[signal.id] = None
-    return wanted, list(unwanted)
-
-
 def detect(
     connection: Connection, detection: Detection, engine: Engine, wanted: Sequence[Wanted], now: datetime,
     brought_by: Ids | None = None,
@@ -65,13 +45,13 @@ def detect(
     """Keeps what is new and lets it open, join, clear. `brought_by`: the poll or the push, in a trace of its own."""
     done = Detecting(connection, detection, engine, now, brought_by=brought_by)
     new = signals.keep_many(connection, [each.signal for each in wanted if not each.matches], now)
-    heard = [each for each in wanted if each.matches]
+    heard = done.thin([each for each in wanted if each.matches])
     for each, row in zip(heard, done.take(heard), strict=True):
         if row is not None:
             new += 1
             done.hear(each, row)
     done.flush()
-    return Detected(new, done.matched, done.dropped)
+    return Detected(new, done.matched, done.dropped, done.spared)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +62,8 @@ class Detected:
     """How many of them, by rule."""
     dropped: Mapping[str, int]
     """By rule: what its windows forgot because a cap bit."""
+    spared: int = 0
+    """Beats that were neither kept nor heard: they change no silence."""
 
 
 class _Moved(NamedTuple):
@@ -102,6 +84,7 @@ class Detecting:
     now: datetime
     matched: dict[str, int] = field(default_factory=dict)
     dropped: dict[str, int] = field(default_factory=dict)
+    spared: int = 0
     brought_by: Ids | None = None
     _hearing: Signal | None = None
     """The one that is being heard, for the log."""
@@ -128,6 +111,15 @@ class Detecting:
         marks = [self.watermarks.get(name) for name in sources]
         known = [mark for mark in marks if mark is not None]
         return min(known) if known and len(known) == len(marks) else None
+
+    def thin(self, wanted: Sequence[Wanted]) -> list[Wanted]:
+        """Without the beats that would change nothing. They count as matched."""
+        self._load(match for each in wanted if each.beat for match in each.matches)
+        told, spared = thinned(wanted, self._state)
+        self.spared += len(spared)
+        for each in spared:
+            self._count(each)
+        return told
 
     def take(self, wanted: Sequence[Wanted]) -> list[int | None]:
         """Keeps them, and reads the windows that they will move. The row of each; None of what was seen before."""
@@ -183,9 +175,13 @@ class Detecting:
     def hear(self, wanted: Wanted, row: int) -> None:
         """What each rule that matched makes of a new signal."""
         self._hearing = wanted.signal
+        self._count(wanted)
+        for match in wanted.matches:
+            self._hear(match, wanted.signal, row)
+
+    def _count(self, wanted: Wanted) -> None:
         for match in wanted.matches:
             self.matched[match.rule.id] = self.matched.get(match.rule.id, 0) + 1
-            self._hear(match, wanted.signal, row)
 
     def _hear(self, match: Match, signal: Signal, row: int) -> None:
         if match.recovered:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from daemon.desk import silences
 from daemon.desk.opening import Opening
 from daemon.model import PROBLEM_KEY, Incident, Json
-from daemon.rules.holds import Standing, Subject, holding
+from daemon.rules.holds import Standing, Subject, holding, next_change
 from daemon.rules.policy import RulePolicy
 from daemon.store import incidents
 
@@ -35,6 +35,12 @@ class ByPolicy:
         if held is None:
             return None
         return asdict(held) | {"until": held.until and held.until.isoformat()}
+
+    def hangs_on(self, connection: Connection, now: datetime) -> object:
+        """Time alone changes an answer at `next_change`, and until then that is the same instant."""
+        made = silences.standing(connection, now)
+        others = list(_standing(connection)) if self.policy.inhibitions else []
+        return self.policy, made, next_change(now, self.policy, made), others
 
 
 def _standing(connection: Connection) -> Iterator[Standing]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeAlias
+from typing import Protocol
 
 from sqlalchemy import Connection
 
@@ -17,14 +17,30 @@ from daemon.store import incidents, tickets
 from daemon.store.incidents import Proof
 from daemon.trace import Ids
 
-Hold: TypeAlias = Callable[[Connection, Opening, datetime], Mapping[str, Json] | None]
-"""Why nothing may be set going for an opening now: a silence, maintenance, an inhibition."""
-
 SHADOW: Mapping[str, Json] = {"by": "shadow", "why": "the rule runs in shadow"}
 
 
-def _nothing_holds(connection: Connection, opening: Opening, now: datetime) -> None:
-    return None
+class Hold(Protocol):
+    """Why nothing may be set going for an opening now: a silence, maintenance, an inhibition."""
+
+    def __call__(self, connection: Connection, opening: Opening, now: datetime) -> Mapping[str, Json] | None: ...
+
+    def hangs_on(self, connection: Connection, now: datetime) -> object:
+        """What its answers hang on beside the opening: as long as this is equal, so are they."""
+        ...
+
+
+class Free:
+    """A `Hold` that holds nothing."""
+
+    def __call__(self, connection: Connection, opening: Opening, now: datetime) -> Mapping[str, Json] | None:
+        return None
+
+    def hangs_on(self, connection: Connection, now: datetime) -> None:
+        return None
+
+
+FREE = Free()
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +51,7 @@ class Detection:
     sources: Mapping[str, str]
     """Configured name → type, of the sources that are on."""
     default_team: str = ""
-    hold: Hold = _nothing_holds
+    hold: Hold = FREE
 
     def watched(self, named: Sequence[str]) -> tuple[str, ...]:
         """The configured sources of these names or types."""

@@ -12,6 +12,7 @@ from daemon.metrics import Metrics
 from daemon.pipeline import detect
 from daemon.pipeline.collect import tell_brought
 from daemon.pipeline.open import Detection
+from daemon.pipeline.sift import sift
 from daemon.rules.engine import Engine
 from daemon.store import polls
 from daemon.store.engine import Store
@@ -36,15 +37,14 @@ class Receive:
         now = self.store.now()
         pushed = self.source.receive(headers, body, now)
         engine = self.engine()
-        wanted, unwanted = detect.sift(engine, pushed, self.keep_all)
+        wanted, ids = sift(engine, pushed, self.keep_all)
         with self.store.write() as connection:
             polls.declare(connection, self.source_name, now)
             brought_by = trace.of_poll(self.source_name, now)
             detected = detect.detect(connection, self.detection(), engine, wanted, now, brought_by)
-            polls.count(connection, self.source_name, detected.new, len(unwanted))
-            tell_brought(
-                connection, log, "receive", brought_by, self.source_name, now, now, detected.new, len(unwanted)
-            )
+            new, unwanted = detected.new, len(ids) + detected.spared
+            polls.count(connection, self.source_name, new, unwanted)
+            tell_brought(connection, log, "receive", brought_by, self.source_name, now, now, new, unwanted)
         self.metrics.matched(detected.matched)
         self.metrics.windows_capped(detected.dropped)
-        self.metrics.collected(self.source_name, detected.new, len(unwanted))
+        self.metrics.collected(self.source_name, new, unwanted)

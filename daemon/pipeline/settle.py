@@ -3,7 +3,7 @@ what is held no longer."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -32,6 +32,10 @@ class Settle:
     detection: Callable[[], Detection]
     name: str = "settle"
     _expecting: Engine | None = field(default=None, init=False)
+    _looked: Mapping[str, Incident] = field(default_factory=dict, init=False)
+    """Held incidents as they were when they were looked at last, by their ids."""
+    _hung_on: object = field(default=None, init=False)
+    """On what it hung then that they were held."""
 
     def step(self, now: datetime) -> Outcome:
         engine = self.engine()
@@ -39,11 +43,17 @@ class Settle:
             with self.store.write() as connection:
                 expect(connection, engine, now)
             self._expecting = engine
+        detection = self.detection()
         with self.store.read() as connection:
-            if not _anything(connection):
+            held = {each.id: each for each in incidents.held(connection)}
+            hangs_on = (engine, detection.hold.hangs_on(connection, now)) if held else None
+            known = self._looked if hangs_on == self._hung_on else {}
+            changed = {id for id, each in held.items() if known.get(id) != each}
+            if not changed and not _anything(connection):
                 return Idle()
         with self.store.write() as connection:
-            worked = settle(Detecting(connection, self.detection(), engine, now))
+            worked = settle(Detecting(connection, detection, engine, now), changed)
+        self._looked, self._hung_on = held, hangs_on  # as they were read: what moved since is looked at again
         return WORKED if worked else Idle()
 
 
@@ -51,18 +61,22 @@ def _anything(connection: Connection) -> bool:
     marks = polls.watermarks(connection)
     known = [mark for mark in marks.values() if mark is not None]
     due = bool(known) and bool(windows.due(connection, max(known)))
-    return due or bool(incidents.quiet(connection, marks)) or bool(incidents.held(connection))
+    return due or bool(incidents.quiet(connection, marks))
 
 
-def settle(detecting: Detecting) -> bool:
-    """Whether anything came of it."""
+def settle(detecting: Detecting, changed: Collection[str] | None = None) -> bool:
+    """Whether anything came of it. `changed`: the held incidents that may be held no longer; None: any."""
     connection, detection, now = detecting.connection, detecting.detection, detecting.now
     known = [mark for mark in detecting.watermarks.values() if mark is not None]
     moved = [detecting.settle(kept) for kept in (windows.due(connection, max(known)) if known else ())]
     for incident in detecting.quiet():
         moved.append(hearing.look(connection, detection.terms, incident, detecting, now))
         detecting.touched()
-    moved += [_release(connection, detecting, incident) for incident in detecting.held()]
+    moved += [
+        _release(connection, detecting, incident)
+        for incident in (detecting.held() if changed is None or changed else ())
+        if changed is None or incident.id in changed
+    ]
     detecting.flush()
     return any(moved)
 

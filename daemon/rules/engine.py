@@ -19,9 +19,11 @@ from daemon.rules.model import (
     Clients,
     Count,
     Distinct,
+    Drop,
     FirstSeen,
     Ratio,
     Rule,
+    Spike,
     Step,
     Window,
 )
@@ -244,7 +246,7 @@ def _parts(rule: Rule, step: Step, rules: Mapping[str, Rule]) -> Sequence[tuple[
 
 def _look(window: Window | None) -> Callable[[Signal], Json]:
     match window:
-        case Count(of="count_delta"):
+        case Count(of="count_delta") | Spike(of="count_delta") | Drop(of="count_delta"):
             return lambda signal: signal.count_delta
         case Distinct(path=path) | FirstSeen(path=path) | Change(path=path):
             values = values_at(path)

@@ -45,6 +45,8 @@ class Names:
 
 
 Comparison: TypeAlias = Literal["gt", "gte", "lt", "lte"]
+Weight: TypeAlias = Literal["signals", "count_delta"]
+"""What is counted: signals, or what each says that the vendor added since the last look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class Count:
 
     count: int
     within: timedelta
-    of: Literal["signals", "count_delta"] = "signals"
+    of: Weight = "signals"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,7 @@ class Spike:
     within: timedelta
     baseline: timedelta
     floor: int
+    of: Weight = "signals"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,7 @@ class Drop:
     within: timedelta
     baseline: timedelta
     floor: int
+    of: Weight = "signals"
 
 
 @dataclass(frozen=True, slots=True)

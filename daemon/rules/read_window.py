@@ -21,6 +21,7 @@ from daemon.rules.model import (
     Sequence,
     Spike,
     Step,
+    Weight,
     Window,
 )
 from daemon.rules.paths import Path, parse_path
@@ -127,6 +128,10 @@ def _ratio(said: Mapping[str, Any]) -> Ratio:
     return Ratio(said["ratio"], comparison, said[comparison], said["within"], at_least)  # type: ignore[arg-type]
 
 
+def _trailing(said: Mapping[str, Any]) -> tuple[timedelta, timedelta, int, Weight]:
+    return said["within"], said["baseline"], said["floor"], said.get("of", "signals")
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """One kind of window: its keys, those that it needs beside the one that names it, and how it is made."""
@@ -143,11 +148,12 @@ FUNCTIONS: Mapping[str, Parser] = dict.fromkeys(("sum", "avg", "min", "max", "pe
 _COMPARED: Mapping[str, Parser] = {
     **dict.fromkeys(COMPARISONS, _number), "within": _length, "at_least": _counted,
 }  # fmt: skip
-_TRAILING: Mapping[str, Parser] = {"within": _length, "baseline": _length, "floor": whole(1)}
+_OF = word("thing to count", lambda _: ("signals", "count_delta"))
+_TRAILING: Mapping[str, Parser] = {"within": _length, "baseline": _length, "floor": whole(1), "of": _OF}
 
 KINDS: Mapping[str, Kind] = {
     "count": Kind(
-        {"count": _counted, "within": _length, "of": word("thing to count", lambda _: ("signals", "count_delta"))},
+        {"count": _counted, "within": _length, "of": _OF},
         ("within",),
         lambda said: Count(said["count"], said["within"], said.get("of", "signals")),
     ),
@@ -165,12 +171,12 @@ KINDS: Mapping[str, Kind] = {
     "spike": Kind(
         {"spike": _positive, **_TRAILING},
         ("within", "baseline", "floor"),
-        lambda said: Spike(said["spike"], said["within"], said["baseline"], said["floor"]),
+        lambda said: Spike(said["spike"], *_trailing(said)),
     ),
     "drop": Kind(
         {"drop": _number, **_TRAILING},
         ("within", "baseline", "floor"),
-        lambda said: Drop(said["drop"], said["within"], said["baseline"], said["floor"]),
+        lambda said: Drop(said["drop"], *_trailing(said)),
     ),
     "absent": Kind(
         {"absent": _length, "expect": _expected},

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, tuple_
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, func, insert, select, tuple_
 
 from daemon.model import Json
 from daemon.store.columns import Instant
@@ -96,12 +97,20 @@ def judge(connection: Connection, judged: Iterable[Judgement]) -> None:
 
 
 def judged(connection: Connection, key: str, limit: int = 500) -> list[Judgement]:
-    """What was decided of an incident's key, in the order in which it was; the newest if there is more."""
-    rows = connection.execute(
-        select(judgements).where(judgements.c.key == key).order_by(judgements.c.row.desc()).limit(limit)
-    )
-    found = [{name: value for name, value in row._mapping.items() if name != "row"} for row in rows]
-    return [Judgement(**each) for each in reversed(found)]
+    """What was decided of an incident's key, in the order in which it was. If there is more, the newest; what is about
+    an incident goes before what is about none, which of a rule that waits for silence is every heartbeat."""
+    some = judgements.c.incident.is_not(None)
+    found = _judged(connection, key, some, limit)
+    found += _judged(connection, key, ~some, limit - len(found))
+    return [Judgement(**each) for _, each in sorted(found, key=lambda each: each[0])]
+
+
+def _judged(
+    connection: Connection, key: str, which: ColumnElement[bool], limit: int
+) -> list[tuple[int, dict[str, Any]]]:
+    newest = select(judgements).where(judgements.c.key == key, which).order_by(judgements.c.row.desc()).limit(limit)
+    found = [dict(row._mapping) for row in connection.execute(newest)]
+    return [(each.pop("row"), each) for each in found]
 
 
 def opened_at(connection: Connection, incident: str, otherwise: datetime) -> datetime:

@@ -15,6 +15,7 @@ from sqlalchemy import Connection, select
 from daemon.clock import ToldClock
 from daemon.contract import Batch, Facts
 from daemon.desk.desk import Desk
+from daemon.desk.opening import Opening
 from daemon.desk.terms import Terms
 from daemon.errors import Ambiguous, Failure, Permanent
 from daemon.log import Once
@@ -23,7 +24,7 @@ from daemon.metrics import Metrics
 from daemon.model import Cursor, Delivery, Event, Fact, FactKind, Incident, Json, Polarity, Receipt, Signal, Ticket
 from daemon.pipeline.clocks import Clocks
 from daemon.pipeline.collect import Collect
-from daemon.pipeline.open import Detection, Hold
+from daemon.pipeline.open import FREE, Detection, Hold
 from daemon.pipeline.receive import Receive
 from daemon.pipeline.send import Send
 from daemon.pipeline.settle import Settle
@@ -126,7 +127,7 @@ class Told:
     def receive(self, headers: Mapping[str, str], body: bytes, now: datetime) -> tuple[Signal, ...]:
         if headers.get("signature") != "right":
             raise Permanent("signature")
-        return (signal(body.decode()),)
+        return tuple(signal(id) for id in body.decode().split())
 
 
 @dataclass
@@ -172,6 +173,19 @@ class Heard:
         return Facts(facts, {"n": len(facts)})
 
 
+@dataclass(frozen=True)
+class Holding:
+    """A hold that says what it is told to, and another thing each time for all that anyone knows."""
+
+    says: Callable[[Opening], Mapping[str, Json] | None]
+
+    def __call__(self, connection: Connection, opening: Opening, now: datetime) -> Mapping[str, Json] | None:
+        return self.says(opening)
+
+    def hangs_on(self, connection: Connection, now: datetime) -> object:
+        return object()
+
+
 @dataclass
 class World:
     """One store, the steps on it, and looks into it."""
@@ -189,7 +203,7 @@ class World:
         self.terms = terms()
         self.metrics = Metrics(self.registry)
         self._once = Once()
-        self.hold: Hold = lambda *_: None
+        self.hold: Hold = FREE
 
     # the steps
 

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
-from datetime import datetime
+from collections.abc import Iterator
 
 import pytest
-from sqlalchemy import Connection
 
 from daemon import trace
 from daemon.desk.opening import Opening
 from daemon.errors import Permanent, Temporary
-from daemon.model import FactKind, Json
+from daemon.model import FactKind
 from daemon.trace import Span
-from tests.pipeline.doubles import NOON, SECOND, World, recovered, rule, signal
+from tests.pipeline.doubles import NOON, SECOND, Holding, World, recovered, rule, signal
 
 
 def told(caplog: pytest.LogCaptureFixture, least: int = logging.INFO) -> list[str]:
@@ -44,12 +42,11 @@ def test_what_is_rolled_back_was_never_told(world: World, spans: list[Span], cap
     batch = (signal("1"), signal("2", SECOND, project="cart"))
     broken = [True]
 
-    def hold(connection: Connection, opening: Opening, now: datetime) -> Mapping[str, Json] | None:
+    def hold(opening: Opening) -> None:
         if broken and "cart" in opening.key:
             raise RuntimeError("it broke")
-        return None
 
-    world.hold = hold
+    world.hold = Holding(hold)
     world.source.say(*batch)
     with pytest.raises(RuntimeError):
         world.run(world.collect())
@@ -121,7 +118,7 @@ def test_a_signal_that_waits_in_a_window_is_told_by_its_own_name(
 
 
 def test_what_is_held_is_told_to_be_held(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    world.hold = lambda *_: {"by": "silence", "id": "3", "why": "the racks move"}
+    world.hold = Holding(lambda _: {"by": "silence", "id": "3", "why": "the racks move"})
     world.hear(signal("1"))
 
     assert ["incident opened, and held"] == told(caplog)

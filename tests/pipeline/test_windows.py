@@ -21,7 +21,7 @@ from daemon.rules.model import Clear, Rule
 from daemon.rules.policy import Inhibition, Problem, RulePolicy, Selector
 from daemon.rules.resolve import resolve
 from daemon.store import windows
-from tests.pipeline.doubles import HOUR, MINUTE, NOON, SECOND, World, recovered, rule, signal, world_at
+from tests.pipeline.doubles import HOUR, MINUTE, NOON, SECOND, Holding, World, recovered, rule, signal, world_at
 from tests.rules.names import NAMES
 
 
@@ -151,7 +151,7 @@ def test_each_word_of_a_rule_is_recorded(world: World) -> None:
 def test_what_is_held_opens_no_ticket_until_it_is_let_go(world: World) -> None:
     """Then it does, if the trouble is there still."""
     holding = [True]
-    world.hold = lambda *_: {"by": "silence", "id": "s1", "why": "deploy"} if holding else None
+    world.hold = Holding(lambda _: {"by": "silence", "id": "s1", "why": "deploy"} if holding else None)
     world.hear(signal("a"))
     world.settle()
     assert ([], []) == (world.rows("tickets"), world.rows("deliveries"))

@@ -11,7 +11,7 @@ from daemon.errors import ConfigError
 from daemon.model import Polarity
 from daemon.rules.conditions import All, Field
 from daemon.rules.load import load, load_text
-from daemon.rules.model import Clear, Clients, Count, Expect, Rule
+from daemon.rules.model import Clear, Clients, Count, Drop, Expect, Rule, Spike
 from daemon.rules.paths import parse_path
 from tests.rules.names import NAMES
 
@@ -73,6 +73,15 @@ def test_what_is_written_is_what_is_meant() -> None:
     assert Clear(timedelta(minutes=10), recovery=True) == full.clear
     assert (timedelta(hours=2), ("ticket", "page")) == (full.reopen_within, full.then)
     assert ("shadow", True, "Look.") == (full.stage, full.silent, full.runbook)
+
+
+@pytest.mark.parametrize("kind", [Spike, Drop])
+def test_a_baseline_is_of_signals_or_of_what_the_vendor_counted(kind: type[Spike | Drop]) -> None:
+    """As it says; of signals where it does not."""
+    words = f"{kind.__name__.lower()}: 4, within: 10m, baseline: 1h, floor: 9"
+
+    assert kind(4, timedelta(minutes=10), timedelta(hours=1), 9) == rule(f"window: {{{words}}}\n").window
+    assert "count_delta" == getattr(rule(f"window: {{{words}, of: count_delta}}\n").window, "of", None)
 
 
 def test_an_object_that_recovers_needs_no_clear() -> None:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
+import yaml
 
 from daemon import app
 from daemon.cli.rehearse import Stage, cast, stage
 from daemon.rules import check
+from daemon.rules.conditions import compile_condition
+from daemon.rules.engine import opens
 from daemon.rules.load import rule_files
 from daemon.rules.model import Rule, RuleSet, RuleTest
 from daemon.shipped import shipped as shipped_file
+from tests.house.tree import ROOT
 
 FOLDER = Path(__file__).parents[2] / "rules"
 
@@ -61,6 +66,25 @@ def test_every_rule_has_a_hit_a_near_miss_and_a_runbook() -> None:
     found = check.warnings(shipped())
 
     assert [] == [str(one) for one in found]
+
+
+def test_the_page_on_flow_logs_names_the_rules_that_a_filter_blinds() -> None:
+    """Those that no row of what was refused meets, among all that the rules are tried on."""
+    rules = [rule for rule in shipped() if "vpcflow" in rule.sources]
+    rows = [given.fields for rule in rules for test in rule.tests for given in test.given]
+    left = [row for row in rows if row.get("action") == "REJECT"]
+    blind = {rule.id for rule in rules if not any(map(compile_condition(opens(rule)), left))}
+    page = (ROOT / "docs/integrations/vpcflow.md").read_text()
+    (told,) = re.findall(r"With `filter: REJECT` these are blind:(.*?);", page, re.DOTALL)
+
+    assert sorted(blind) == sorted(re.findall(r"`(vpcflow/[a-z-]+)`", told))
+
+
+def test_the_sample_reads_what_the_rules_look_at() -> None:
+    """Nobody who switches a source on is half blind."""
+    sample = yaml.safe_load(shipped_file("config.yaml").read_text())
+
+    assert "filter" not in sample["sources"]["flow"]
 
 
 def test_every_rule_is_shown_at_each_of_its_severities() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -135,6 +136,31 @@ def test_a_spike_is_measured_against_the_time_before() -> None:
     assert [] == play(window, heard(*burst))[0]
 
 
+def test_a_spike_may_be_of_what_the_vendor_counted() -> None:
+    """One signal a minute stands for one event, then for ten; as signals go, nothing has changed."""
+    told = [*((minute, 1) for minute in range(60)), *((60 + n, 10) for n in range(5)), (65, 0)]
+
+    assert [61, 62, 63, 64] == minutes(play(Spike(2, 5 * MINUTE, 60 * MINUTE, 20, "count_delta"), heard(*told))[0])
+    assert [] == play(Spike(2, 5 * MINUTE, 60 * MINUTE, 4), heard(*((minute, 1) for minute, _ in told)))[0]
+
+
+def test_what_is_long_past_still_weighs_what_it_did() -> None:
+    """Ten events every five minutes for four hours; twelve are no spike, whatever is remembered of them one by one."""
+    window, usual = Spike(2, 4 * MINUTE, 240 * MINUTE, 5, "count_delta"), [(5 * n, 10) for n in range(60)]
+
+    assert {} == play_settling(window, heard(*usual, (300, 12)))[0]
+    assert [300] == [(when - NOON) / MINUTE for when, _ in play_settling(window, heard(*usual, (300, 25)))[0]]
+
+
+def test_a_drop_may_be_of_what_the_vendor_counted() -> None:
+    """As many signals as before, which stand for less."""
+    window = Drop(0.5, 10 * MINUTE, 60 * MINUTE, 50, "count_delta")
+    told = [*((minute, 10) for minute in range(60)), *((60 + n, 1) for n in range(20))]
+
+    fired, _ = play(window, heard(*told), 75)
+    assert 60 < minutes(fired)[0] <= 70
+
+
 def test_a_drop_is_seen_without_any_signal_and_ends_with_the_next_ones() -> None:
     """Sixty a quarter of an hour, then nothing."""
     window = Drop(0.5, 10 * MINUTE, 60 * MINUTE, 5)
@@ -238,6 +264,9 @@ KINDS: list[tuple[Window, st.SearchStrategy[Json]]] = [
     (Ratio(Any(()), "gte", 0.6, 6 * MINUTE, 3), st.booleans()),
     (Spike(2, 4 * MINUTE, 20 * MINUTE, 3), st.just(1)),
     (Drop(0.5, 4 * MINUTE, 20 * MINUTE, 2), st.just(1)),
+    (Count(5, 5 * MINUTE, "count_delta"), st.integers(0, 3)),
+    (Spike(2, 4 * MINUTE, 20 * MINUTE, 6, "count_delta"), st.integers(0, 5)),
+    (Drop(0.5, 4 * MINUTE, 20 * MINUTE, 4, "count_delta"), st.integers(0, 5)),
     (Absent(7 * MINUTE), st.just(1)),
     (FirstSeen(PATH, 20 * MINUTE, 5 * MINUTE), st.sampled_from("abc")),
     (Change(PATH, 10 * MINUTE), st.sampled_from("ab")),
@@ -282,6 +311,43 @@ def test_the_order_of_arrival_changes_nothing(data: st.DataObject) -> None:
     assert outcome(window, entries, 0, random.Random(0)) == outcome(window, entries, 30, rng)
 
 
+WEIGHED: list[Count | Spike | Drop] = [
+    Count(5, 5 * MINUTE), Spike(2, 4 * MINUTE, 20 * MINUTE, 6), Drop(0.5, 4 * MINUTE, 20 * MINUTE, 3),
+]  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(WEIGHED), st.lists(st.tuples(st.integers(0, 120), st.integers(0, 5)), max_size=25))
+def test_one_signal_that_stands_for_five_is_five_at_once(
+    window: Count | Spike | Drop, told: list[tuple[int, int]]
+) -> None:
+    """What fires, when, how much it came to, and when it is over."""
+    told.sort()
+    ones = [(minute, 1) for minute, weight in told for _ in range(weight)]
+
+    weighed = play_settling(replace(window, of="count_delta"), heard(*told))
+    assert play_settling(window, heard(*ones)) == weighed
+
+
+def play_settling(
+    window: Window, entries: Sequence[Entry]
+) -> tuple[dict[tuple[datetime, datetime], float], list[datetime]]:
+    """As if the sources were read minute by minute. When it had enough, and how much that was; when that was over."""
+    state, enough, over = State(), dict[tuple[datetime, datetime], float](), list[datetime]()
+    mover, waiting = Mover(window), list(entries)
+    for minute in range(400):
+        verdicts = []
+        while waiting and waiting[0].at <= stamp(at(minute)):
+            verdicts.append(mover.advance(state, waiting.pop(0)))
+            state = verdicts[-1].state
+        verdicts.append(mover.settle(state, at(minute + 0.5)))
+        state = verdicts[-1].state
+        for verdict in verdicts:
+            enough |= {(fired.at, fired.first_at): fired.total for fired in verdict.firings}
+            over += [when for when, _ in verdict.recovered]
+    return enough, over
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.data())
 def test_what_was_made_ready_says_the_same(data: st.DataObject) -> None:
@@ -307,3 +373,12 @@ def test_a_window_that_looks_at_something_else_begins_anew() -> None:
     assert seen == state_of(FirstSeen(PATH, 90 * MINUTE, MINUTE), document)
     assert State() == state_of(FirstSeen(parse_path("y"), 20 * MINUTE, MINUTE), document)
     assert State() == state_of(Spike(2, MINUTE, 5 * MINUTE, 1), document)
+
+
+@pytest.mark.parametrize("window", WEIGHED)
+def test_events_are_no_signals(window: Count | Spike | Drop) -> None:
+    """A baseline of signals would make every number of events a spike."""
+    seen = advance(window, State(), heard((0, 1))[0]).state
+
+    assert seen == state_of(window, document_of(window, seen))
+    assert State() == state_of(replace(window, of="count_delta"), document_of(window, seen))

@@ -8,6 +8,7 @@ out, fit for JSON. What can only grow fires in `advance`; what a signal still on
 
 from daemon.rules.windows.mover import Mover
 from daemon.rules.windows.run import advance, begin, joins, settle
-from daemon.rules.windows.state import LATENESS, Entry, Firing, Verdict
+from daemon.rules.windows.silence import telling
+from daemon.rules.windows.state import LATENESS, Entry, Firing, State, Verdict
 
-__all__ = ["LATENESS", "Entry", "Firing", "Mover", "Verdict", "advance", "begin", "joins", "settle"]
+__all__ = ["LATENESS", "Entry", "Firing", "Mover", "State", "Verdict", "advance", "begin", "joins", "settle", "telling"]

@@ -18,7 +18,9 @@ class Mover:
     def __init__(self, window: Window) -> None:
         self.window = window
         self._try: Callable[[State, Entry], Verdict | None] = lambda state, entry: None
-        if isinstance(window, Count | Distinct | Aggregate | Ratio | Spike):
+        weighed = isinstance(window, Spike) and window.of != "signals"
+        self._spike = window if isinstance(window, Spike) and not weighed else None
+        if isinstance(window, Count | Distinct | Aggregate | Ratio | Spike) and not weighed:
             self._within = microseconds(window.within)
             self._kept = self._within + microseconds(LATENESS)
             self._cap = run.most_kept(window)
@@ -58,11 +60,11 @@ class Mover:
         return Verdict(added, (), (), None, total if total > 0 else 0.0, self._needed)
 
     def _still(self, state: State, mark: int) -> Verdict | None:
-        """A spike whose floor is not reached up to `mark`."""
+        """A spike of signals whose floor is not reached up to `mark`."""
         entries, settled = state.entries, state.settled
-        if not isinstance(self.window, Spike) or not entries or (settled is not None and mark <= settled):
+        if self._spike is None or not entries or (settled is not None and mark <= settled):
             return None
-        upto, few, newest = place_of(entries, mark + 1), max(0, self.window.floor - 1), max(mark, entries[-1].at)
+        upto, few, newest = place_of(entries, mark + 1), max(0, self._spike.floor - 1), max(mark, entries[-1].at)
         first = 0 if settled is None else place_of(entries, settled + 1)
         full = any(entries[n].at - entries[n - few].at <= self._within for n in range(max(first, few), upto))
         if full or silence.pays(state, min(newest - self._kept, mark - self._within)) or len(entries) > self._cap:

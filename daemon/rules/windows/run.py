@@ -80,10 +80,11 @@ def _is_known(state: State, entry: Entry) -> bool:
 
 def _is_void(window: Window, state: State, entry: Entry, newest: int, lateness: timedelta) -> bool:
     """Whether it is too late, or weighs nothing."""
+    if isinstance(window, Count | Spike | Drop) and entry.value <= 0:
+        return True
     if _is_settled(window):
         return state.settled is not None and entry.at <= state.settled
-    late = entry.at < newest - microseconds(_span(window)) - microseconds(lateness)
-    return late or (isinstance(window, Count) and entry.value <= 0)
+    return entry.at < newest - microseconds(_span(window)) - microseconds(lateness)
 
 
 def _with(state: State, entry: Entry, *, follows: bool) -> State:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from daemon.rules.model import Absent, Drop, Spike
 from daemon.rules.windows.state import Entry, Firing, State, Verdict, firing, instant, microseconds, place_of
+from daemon.rules.windows.trailing import weight
 
 _FOLDED = 4
 """For so many buckets, one entry more may wait to be folded into them."""
@@ -43,6 +44,22 @@ def _times(state: State) -> list[int]:
     return [*([] if last is None else [last]), *(entry.at for entry in state.entries)]
 
 
+def telling(window: Absent, state: State, heard: Collection[int]) -> set[int]:
+    """Of the instants at which a group is heard, those that can change what its window says, whatever is heard beside
+    them: what stands on both sides of any other is at most `length` apart without it. Of those that come too late,
+    which change nothing, the newest, so that it goes on record."""
+    known, length, before = set(_times(state)), microseconds(window.length), None
+    late = {at for at in heard if state.settled is not None and at <= state.settled}
+    found = {max(late)} if late else set()
+    times = sorted(known.union(heard).difference(late - known))
+    for at, after in zip(times, [*times[1:], None], strict=True):
+        if at in known or before is None or after is None or after - before > length:
+            before = at
+            if at not in known:
+                found.add(at)
+    return found
+
+
 def _absent(window: Absent, state: State, mark: int) -> Verdict:
     """`memory`: `last`, when it was last heard of up to what is settled; `down`, since when its silence has fired."""
     length, times, memory = microseconds(window.length), _times(state), dict(state.memory)
@@ -64,11 +81,12 @@ def _absent(window: Absent, state: State, mark: int) -> Verdict:
 
 
 def spikes(window: Spike, state: State, span: Sequence[Entry], at: int) -> tuple[bool, float]:
-    """Whether this span is one, and how many it holds."""
-    if len(span) < window.floor:
-        return False, len(span)
+    """Whether this span is one, and how much it holds."""
+    amount = weight(span)
+    if amount < window.floor:
+        return False, amount
     average = _average(window, state, at)
-    return average is not None and len(span) >= window.factor * average, len(span)
+    return average is not None and amount >= window.factor * average, amount
 
 
 def _dropped(window: Drop, state: State, mark: int) -> Verdict:
@@ -78,12 +96,12 @@ def _dropped(window: Drop, state: State, mark: int) -> Verdict:
     recovered = []
     for at in _ticks(window, state, mark):
         span = state.between(at - microseconds(window.within) + 1, at)
-        average = _average(window, state, at)
-        low = average is not None and average >= window.floor and len(span) <= window.factor * average
+        average, amount = _average(window, state, at), weight(span)
+        low = average is not None and average >= window.floor and amount <= window.factor * average
         if low:
-            firings.append(firing(span, at, len(span), () if "down" in memory else ((at, None),)))
+            firings.append(firing(span, at, amount, () if "down" in memory else ((at, None),)))
             memory.setdefault("down", at)
-        elif average is not None and len(span) > window.factor * average and memory.pop("down", None) is not None:
+        elif average is not None and amount > window.factor * average and memory.pop("down", None) is not None:
             recovered.append((instant(at), None))
     return Verdict(state._replace(settled=mark, memory=memory), tuple(firings), tuple(recovered))
 
@@ -115,7 +133,7 @@ def _average(window: Spike | Drop, state: State, at: int) -> float | None:
     if known < within:
         return None
     oldest = (end - baseline) // within
-    count = sum(1 for entry in state.entries if entry.at <= end and entry.at // within > oldest)
+    count: float = sum(entry.value for entry in state.entries if entry.at <= end and entry.at // within > oldest)
     count += sum(amount for bucket, amount in _buckets(state).items() if bucket > oldest)
     return count * within / known
 
@@ -127,13 +145,13 @@ def pays(state: State, before: int) -> bool:
 
 
 def folded(window: Spike | Drop, state: State, before: int) -> State:
-    """The same with what happened before `before` as numbers by bucket, and without those past the baseline."""
+    """The same with what happened before `before` as amounts by bucket, and without those past the baseline."""
     old = [entry for entry in state.entries if entry.at < before]
     within = microseconds(window.within)
     oldest = (before - microseconds(window.within + window.baseline)) // within - 1
     buckets = {bucket: amount for bucket, amount in _buckets(state).items() if bucket >= oldest}
     for entry in old:
-        buckets[entry.at // within] = buckets.get(entry.at // within, 0) + 1
+        buckets[entry.at // within] = buckets.get(entry.at // within, 0) + entry.value
     if buckets == _buckets(state):
         return state
     return state._replace(memory={**state.memory, "buckets": {str(key): amount for key, amount in buckets.items()}})

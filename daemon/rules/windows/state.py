@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from daemon.model import Json, Severity
-from daemon.rules.model import Aggregate, Change, Distinct, FirstSeen, Sequence, Window
+from daemon.rules.model import Aggregate, Change, Count, Distinct, Drop, FirstSeen, Sequence, Spike, Window
 
 LATENESS = timedelta(hours=1)
 """How much later than the newest one a signal may have happened before it is too late to count."""
@@ -96,6 +96,8 @@ def _signature(window: Window) -> str:
     match window:
         case Aggregate(path=path) | Distinct(path=path) | FirstSeen(path=path) | Change(path=path):
             return f"{type(window).__name__} {path}"
+        case Count(of="count_delta") | Spike(of="count_delta") | Drop(of="count_delta"):
+            return f"{type(window).__name__} {window.of}"
         case Sequence(steps=steps):
             return " ".join(["Sequence", *(f"{'not ' if step.negated else ''}{step.rule}" for step in steps)])
         case _:

@@ -40,7 +40,7 @@ def measure(window: Window) -> Measure:
     """Says what a span comes to; None while too little is there."""
     match window:
         case Count():
-            return _weight
+            return weight
         case Distinct():
             return _different
         case Ratio():
@@ -99,7 +99,8 @@ def _percentile(numbers: Sequence[float], p: float) -> float:
     return numbers[max(0, math.ceil(len(numbers) * p / 100) - 1)]
 
 
-def _weight(span: Sequence[Entry]) -> float:
+def weight(span: Sequence[Entry]) -> float:
+    """What the signals of a span stand for, where each is a number of things that happened."""
     return float(sum(map(_VALUE, span)))
 
 
