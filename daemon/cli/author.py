@@ -50,17 +50,19 @@ def new(options: argparse.Namespace) -> int:
         raise ConfigError(
             [Problem(options.id, 0, "is no id.", "An id is a path under the rules folder: aws/key-made.")]
         )
-    written = scaffold.rule(type, examples[type], options.window)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with file.open("x") as out:
-            out.write(written)
-    except FileExistsError:
-        print(f"{file} is there already, and was left as it is", file=sys.stderr)
+    written = scaffold.files(options.id, type, examples[type], options.window)
+    paths = [(config.rules / f"{id}.yaml").resolve() for id in written]
+    if there := [path for path in paths if path.exists()]:
+        print(f"{there[0]} is there already, and was left as it is", file=sys.stderr)
         return 1
-    print(
-        json.dumps({"rule": options.id, "file": str(file)}) if options.json else f"{file} is written. Its tests hold."
-    )
+    file.parent.mkdir(parents=True, exist_ok=True)
+    for path, text in zip(paths, written.values(), strict=True):
+        with path.open("x") as out:
+            out.write(text)
+    if options.json:
+        print(json.dumps({"rule": options.id, "file": str(file), "files": list(map(str, paths))}))
+    else:
+        print("\n".join(f"{path} is written." for path in paths), "Its tests hold.")
     return 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from daemon.contract import Example
 from daemon.model import Json
@@ -35,10 +35,19 @@ def is_id(text: str) -> bool:
     return _ID.fullmatch(text) is not None
 
 
-def rule(type: str, example: Example, window: str | None) -> str:
-    """The file's text: for one signal, or for a window of this kind."""
+def files(id: str, type: str, example: Example, window: str | None) -> dict[str, str]:
+    """Each file's text by the id of its rule: for one signal, for a window of this kind, or for a sequence and the two
+    rules that it stands on."""
     if window == "sequence":
-        return _sequence(example)
+        return {
+            f"{id}-first": _step(id, type, example, example.match[1], example.near),
+            f"{id}-second": _step(id, type, example, example.near, example.match[1]),
+            id: _sequence(id, type, example),
+        }
+    return {id: _rule(type, example, window)}
+
+
+def _rule(type: str, example: Example, window: str | None) -> str:
     key, value = example.match
     part = example.group_by
     lines = [
@@ -78,6 +87,10 @@ def _tests(example: Example, window: str | None) -> list[str]:
         given, missed = [_given(hit, repeat=5, every="1m")], [_given(hit, repeat=4, every="1m")]
     else:
         given, missed = _of_window(hit, window), [_given(miss, repeat=5, every="1m")]
+    return _proved(given, missed)
+
+
+def _proved(given: Sequence[str], missed: Sequence[str]) -> list[str]:
     return [
         "  - it: opens when it should",
         "    given:",
@@ -113,23 +126,56 @@ def _yaml(value: Json) -> str:
     return value if isinstance(value, str) and re.fullmatch(r"[A-Za-z][\w ./:-]*\w", value) else json.dumps(value)
 
 
-def _sequence(example: Example) -> str:
-    part = example.group_by
+def _step(id: str, type: str, example: Example, value: Json, other: Json) -> str:
+    part, key = example.group_by, example.match[0]
+    hit, miss = ({**example.fields, key: each} for each in (value, other))
+    lines = [
+        f"title: Say what happened to {{{part}}}",
+        f"source: {type}",
+        "match:",
+        f"  {key}: {_yaml(value)}",
+        f"group_by: [{part}]",
+        "severity: 3",
+        "class: availability",
+        _noted("silent: true", "it opens nothing: others stand on it"),
+        f"runbook: A building block of {id}.",
+        "false_positives: [It opens nothing.]",
+        _noted("tests:", "as if it were not silent"),
+        *_proved([_given(hit)], [_given(miss)]),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _sequence(id: str, type: str, example: Example) -> str:
+    part, hit = example.group_by, example.fields
+    then = {**hit, example.match[0]: example.near}
     return f"""\
 title: Say in one line what is wrong with {{{part}}}
 group_by: [{part}]                 # what the steps must have in common
 window:
   sequence:                            # ids of other rules, in order; those may say silent: true
-    - first/rule
-    - {{rule: second/rule, by: {{{part}: path.in.its.signals}}}}
-    # - {{not: third/rule}}              # must not fire
+    - {id}-first
+    - {{rule: {id}-second, by: {{{part}: {part}}}}}  # by: where it stands in that step's signals
+    # - {{not: another/rule}}            # must not fire
   within: 15m
-severity: 3
-class: security
-clear: {{quiet_for: 1h}}
-stage: shadow                          # evaluated, and opens nothing: delete this line to switch it on
+severity: 3                            # 1 is the worst
+class: availability                    # or performance, security, defect, abuse
+clear: {{quiet_for: 1h}}                 # when it is over
+stage: shadow                          # it opens nothing: delete this line to switch it on
 runbook: |
   1. Say what whoever is woken should look at first.
+  2. Say what to do about it, and who can.
 false_positives:
   - Say what looks like it and is harmless.
+tests:                                 # heliograph rules test
+  - it: opens when both happen in this order
+    given:
+      - {_given(hit, source=type)}
+      - {_given(then, source=type, at="1m")}
+    expect: {{incidents: 1, severity: 3}}
+  - it: leaves the other order alone
+    given:
+      - {_given(then, source=type)}
+      - {_given(hit, source=type, at="1m")}
+    expect: nothing
 """

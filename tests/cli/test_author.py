@@ -60,11 +60,16 @@ def test_a_new_rule_holds_its_tests(
     assert (0, "1 rules, 2 tests: none failed\n") == told(capsys, "test", f"rules/{type}")[:2]
 
 
-@pytest.mark.usefixtures("folder")
-@pytest.mark.parametrize("window", [kind for kind in KINDS if kind != "sequence"])
-def test_a_new_rule_of_any_window_can_be_used(window: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("window", KINDS)
+def test_a_new_rule_of_any_window_can_be_used_and_its_tests_hold(
+    window: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A sequence brings the two rules that it stands on."""
+    (folder / "rules" / "down.yaml").unlink()
+    number, tests = (3, 6) if window == "sequence" else (1, 2)
     assert 0 == told(capsys, "new", "mine/first", "--source", "webhook", "--window", window)[0]
-    assert (0, "1 rules can be used, no warnings\n", "") == told(capsys, "check", "--strict", "rules/mine")
+    assert (0, f"{number} rules can be used, no warnings\n", "") == told(capsys, "check", "--strict", "rules/mine")
+    assert (0, f"{number} rules, {tests} tests: none failed\n") == told(capsys, "test", "rules/mine")[:2]
 
 
 def test_what_is_there_is_never_overwritten(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
