@@ -47,9 +47,7 @@ def new(options: argparse.Namespace) -> int:
         raise ConfigError([Problem("--window", 0, f"there is no window of kind '{options.window}'.", hint)])
     file = (config.rules / f"{options.id}.yaml").resolve()
     if not file.is_relative_to(config.rules.resolve()) or not scaffold.is_id(options.id):
-        raise ConfigError(
-            [Problem(options.id, 0, "is no id.", "An id is a path under the rules folder: aws/key-made.")]
-        )
+        raise ConfigError([Problem(options.id, 0, "is no id.", _id_hint(options.id, config.rules.name))])
     written = scaffold.files(options.id, type, examples[type], options.window)
     paths = [(config.rules / f"{id}.yaml").resolve() for id in written]
     if there := [path for path in paths if path.exists()]:
@@ -64,6 +62,13 @@ def new(options: argparse.Namespace) -> int:
     else:
         print("\n".join(f"{path} is written." for path in paths), "Its tests hold.")
     return 0
+
+
+def _id_hint(text: str, folder: str) -> str:
+    """For whoever names the file."""
+    id = text.removeprefix("./").removeprefix(f"{folder}/").removesuffix(".yaml")
+    meant = f" Did you mean '{id}'?" if id != text and scaffold.is_id(id) else ""
+    return f"An id is a path under the rules folder: aws/key-made.{meant}"
 
 
 def explain_signal(options: argparse.Namespace) -> int:

@@ -85,6 +85,7 @@ def test_what_is_there_is_never_overwritten(folder: Path, capsys: pytest.Capture
     ("arguments", "said"),
     [
         (["new", "../away", "--source", "webhook"], "../away: is no id."),
+        (["new", "rules/a/b.yaml", "--source", "webhook"], "Did you mean 'a/b'?"),
         (["new", "a/b", "--source", "sentri"], "--source: there is no source type 'sentri'."),
         (["new", "a/b", "--source", "sentry", "--window", "cout"], "Did you mean 'count'?"),
         (["explain", "dwn", "-"], "dwn: there is no such rule. Did you mean 'down'?"),
