@@ -78,6 +78,14 @@ def test_a_mistake_in_a_sigma_rule_is_told_with_its_line(path: Path, tmp_path: P
     assert all(problem.column for problem in caught.value.problems if "already a rule" not in problem.message)
 
 
+def test_a_pattern_that_cannot_run_is_told_once(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """By the mistake: RE2 itself writes nothing beside it."""
+    with pytest.raises(ConfigError):
+        loaded(tmp_path, {"a.yml": BASE.replace("eventName: Console", "eventName|re: 'a(?!b)', x: Console")})
+
+    assert ("", "") == tuple(capfd.readouterr())
+
+
 ODD: tuple[Any, ...] = (
     None,
     1,

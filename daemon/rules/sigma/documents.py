@@ -18,6 +18,7 @@ from daemon.marked_yaml import LARGEST, Mark
 
 Way: TypeAlias = tuple[str | int, ...]
 """Keys and places in lists, from the document's top."""
+_ONCE = "A key stands once in its map: write its values as one list."
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ def _value(loader: SigmaYAMLLoader, node: yaml.Node, mark: Mark) -> dict[str, An
     except yaml.MarkedYAMLError:
         raise
     except yaml.YAMLError as error:  # pySigma's own, of a key that is there twice
-        raise ConfigError([_repeated(node, mark).problem(f"{error}.")]) from error
+        raise ConfigError([_repeated(node, mark).problem(f"{error}.", _ONCE)]) from error
     if value is None:
         return None
     if not isinstance(value, dict):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from sigma.correlations import SigmaCorrelationRule
 from sigma.exceptions import SigmaError
@@ -14,6 +15,7 @@ from daemon.rules.model import Names, Rule
 from daemon.rules.sigma.complaints import complaint
 from daemon.rules.sigma.correlations import Correlation
 from daemon.rules.sigma.documents import Document, documents
+from daemon.rules.sigma.patterns import POLICY
 from daemon.rules.sigma.rules import read_signals
 from daemon.rules.sigma.shape import misshapen
 from daemon.rules.sigma_terms import SigmaTerms
@@ -91,9 +93,15 @@ def _document(reading: _Reading, document: Document, id: str) -> None:
 def _parsed(document: Document) -> SigmaRule | SigmaCorrelationRule:
     if "correlation" in document.value:
         return SigmaCorrelationRule.from_dict(document.value, collect_errors=True)
-    if isinstance(document.value.get("detection"), dict):
-        document.value["detection"].pop("timeframe", None)  # of counting in conditions, which is no more
-    return SigmaRule.from_dict(document.value, collect_errors=True)
+    return SigmaRule.from_dict(_without_timeframe(document.value), collect_errors=True, policy=POLICY)
+
+
+def _without_timeframe(rule: dict[str, Any]) -> dict[str, Any]:
+    """It is of counting in conditions, which is no more, and stands among the searches."""
+    detection = rule.get("detection")
+    if not isinstance(detection, dict):
+        return rule
+    return {**rule, "detection": {name: said for name, said in detection.items() if name != "timeframe"}}
 
 
 def _name(reading: _Reading, document: Document, parsed: SigmaRule | SigmaCorrelationRule, id: str) -> None:

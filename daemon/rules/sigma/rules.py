@@ -16,8 +16,9 @@ from daemon.errors import Problem
 from daemon.rules.conditions import Any as AnyOf
 from daemon.rules.conditions import Condition
 from daemon.rules.model import Names, Rule
-from daemon.rules.sigma.complaints import KEYS, complaint
+from daemon.rules.sigma.complaints import KEYS, NO_SEARCHES, complaint
 from daemon.rules.sigma.documents import Document, Way
+from daemon.rules.sigma.patterns import POLICY
 from daemon.rules.sigma.translate import Unusable, condition
 from daemon.rules.sigma_terms import UNSAID, SigmaTerms
 from daemon.rules.template import Template, clean
@@ -48,7 +49,7 @@ def _complaints(document: Document, parsed: SigmaRule) -> Iterator[Problem]:
 
 def _detection(document: Document) -> Iterator[Problem]:
     for name, definition in document.value["detection"].items():
-        if name != "condition":
+        if name not in NO_SEARCHES:
             yield from _definition(document, ("detection", name), definition)
 
 
@@ -61,7 +62,7 @@ def _definition(document: Document, way: Way, definition: Any) -> Iterator[Probl
             yield from _line(document, (*way, key), key, value)
     else:
         try:
-            SigmaDetection.from_definition(definition)
+            SigmaDetection.from_definition(definition, policy=POLICY)
         except SigmaError as error:
             yield complaint(document, error, *way)
 
@@ -72,7 +73,7 @@ def _line(document: Document, way: Way, key: Any, value: Any) -> Iterator[Proble
         yield document.mark(*way).problem("a value is a text, a number, true, false or null, or a list of those.")
         return
     try:
-        item = SigmaDetectionItem.from_mapping(key if key is None else str(key), value)
+        item = SigmaDetectionItem.from_mapping(key if key is None else str(key), value, policy=POLICY)
         for one in item.value:
             condition(_as_node(item.field, one))
     except SigmaError as error:

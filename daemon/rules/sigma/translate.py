@@ -180,6 +180,7 @@ def _reference(at: Path, value: SigmaFieldReference) -> Condition:
     return Field(at, operator, (path_text(value.field),), ignore_case=True, reference=True, loose=True)
 
 
+_NO_KEYWORD = "a keyword is a text, a number or a regular expression."
 _COMPARISONS: Mapping[CompareOperators, str] = {
     CompareOperators.LT: "lt",
     CompareOperators.LTE: "lte",
@@ -200,6 +201,8 @@ def _keywords(value: SigmaType) -> Condition:
     """Something anywhere in the signal."""
     if isinstance(value, SigmaExpansion):
         return AnyOf(tuple(_keywords(one) for one in value.values))
+    if isinstance(value, SigmaNull | SigmaExists | SigmaFieldReference | SigmaCompareExpression):
+        raise Unusable(_NO_KEYWORD)
     operator, operand, ignore_case = _said(value)
     if operator == "re":
         return Keywords((str(operand),), "re", ignore_case=False)
@@ -207,4 +210,4 @@ def _keywords(value: SigmaType) -> Condition:
         return Keywords((f"*{operand}*",), "glob", ignore_case=ignore_case)
     if operator == "equals" and not isinstance(operand, bool):
         return Keywords((str(operand),), ignore_case=ignore_case)
-    raise Unusable("a keyword is a text, a number or a regular expression.")
+    raise Unusable(_NO_KEYWORD)
