@@ -15,6 +15,7 @@ import yaml
 from daemon.errors import ConfigError
 from daemon.model import Signal
 from daemon.rules.check import warnings
+from daemon.rules.compile import Program
 from daemon.rules.engine import Engine
 from daemon.rules.load import load
 from daemon.rules.model import NEVER, Aggregate, Clear, Clients, Count, Distinct, Names, Rule, RuleSet, Sequence, Step
@@ -240,6 +241,36 @@ def test_a_rule_that_must_not_fire_is_a_negated_step(tmp_path: Path) -> None:
     rules = loaded(tmp_path, {"failed.yml": BASE, "passed.yml": OTHER, "many.yml": text})
 
     assert (Step("failed"), Step("passed", negated=True)) == rules.by_id["many"].over
+
+
+@pytest.mark.parametrize("said", ["failed and (passed and not third)", "(failed and passed) and not third"])
+def test_brackets_around_an_and_change_nothing(said: str, tmp_path: Path) -> None:
+    """`a and (b and c)`."""
+    files = {
+        "failed.yml": BASE,
+        "passed.yml": OTHER,
+        "third.yml": OTHER.replace("passed", "third").replace("3b12", "3b13"),
+        "many.yml": correlation("temporal", f"condition: {said}").replace("  rules: [failed]\n", ""),
+    }
+
+    assert (Step("failed"), Step("passed"), Step("third", negated=True)) == loaded(tmp_path, files).by_id["many"].over
+
+
+@pytest.mark.parametrize("mark", ["", "{}", "[]", "[*]"])
+def test_a_list_may_be_marked_in_a_field(mark: str, tmp_path: Path) -> None:
+    """As several tools write it; any element may answer."""
+    text = BASE.replace("responseElements.ConsoleLogin", f"'a.items{mark}.port'").replace("Failure", "22")
+    condition = loaded(tmp_path, {"a.yml": text}).by_id["a"].condition
+
+    assert [0] == Program([condition])({"eventName": "ConsoleLogin", "a": {"items": [{"port": 80}, {"port": 22}]}})
+
+
+@pytest.mark.parametrize("said", ["{product: aws, service: cloudtrail}", "{service: cloudtrail}"])
+def test_cloudtrail_is_known_with_and_without_its_product(said: str, tmp_path: Path) -> None:
+    """Older rules leave it out."""
+    text = BASE.replace("{product: aws, service: cloudtrail}", said)
+
+    assert ("cloudtrail",) == loaded(tmp_path, {"a.yml": text}).by_id["a"].sources
 
 
 def test_aliases_say_where_each_rule_has_the_group(tmp_path: Path) -> None:

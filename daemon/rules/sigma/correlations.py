@@ -169,9 +169,7 @@ class Correlation:
 
     def _extended(self, said: SigmaExtendedCorrelationCondition) -> tuple[Step, ...]:
         """`a and b and not c`."""
-        tree = said.parsed
-        parts = tree.args if isinstance(tree, CorrelationConditionAND) else [tree]
-        steps = tuple(map(self._extended_step, parts))
+        steps = tuple(map(self._extended_step, _together(said.parsed)))
         if all(step.negated for step in steps):
             raise Unusable("a correlation needs a rule that fires, not only ones that do not.")
         return steps
@@ -183,6 +181,14 @@ class Correlation:
             return self._step(part.args[0].reference, negated=True)
         hint = "Write one correlation for each side of an 'or'."
         raise Unusable("of rules, only 'a and b and not c' can be said.", hint)
+
+
+def _together(tree: Any) -> Iterator[Any]:
+    """The parts of an 'and', however it is bracketed."""
+    for part in tree.args if isinstance(tree, CorrelationConditionAND) else ():
+        yield from _together(part)
+    if not isinstance(tree, CorrelationConditionAND):
+        yield tree
 
 
 def _untold(said: SigmaCorrelationCondition) -> str:

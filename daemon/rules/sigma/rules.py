@@ -96,9 +96,18 @@ def _sources(
     unknown = [source for source in found if source not in known]
     if not found or unknown:
         what = f"there is no source '{unknown[0]}' for" if unknown else "nothing says which source is"
-        hint = f"Write it in config.yaml: sigma: {{logsources: {{{name}: cloudtrail}}}}, with the source that it is."
-        problems.append(document.mark("logsource").problem(f"{what} the log source '{name}'.", hint))
+        problems.append(document.mark("logsource").problem(f"{what} the log source '{name}'.", _hint(name, terms)))
     return found
+
+
+def _hint(name: str, terms: SigmaTerms) -> str:
+    """With the source of a log source that differs in what else it names, never with that of another service."""
+    parts = set(name.split("/"))
+    for other, sources in terms.logsources.items():
+        if parts > set(other.split("/")):
+            return f"Write it in config.yaml: sigma: {{logsources: {{{name}: {', '.join(sources)}}}}}."
+    said = f"Write it in config.yaml: sigma: {{logsources: {{{name}: SOURCE}}}}"
+    return f"{said}, with the name or type of the source that it is."
 
 
 def _condition(document: Document, parsed: SigmaRule, problems: list[Problem]) -> Condition | None:
