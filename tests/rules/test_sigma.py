@@ -209,11 +209,15 @@ def test_documents_of_one_file_are_told_apart(tmp_path: Path) -> None:
         ("value_count", "{gte: 3, field: a.b}", Distinct(parse_path("a.b"), 3, FIVE)),
         ("value_sum", "{gt: 1.5, field: a}", Aggregate("sum", parse_path("a"), "gt", 1.5, FIVE)),
         ("value_avg", "{lt: 2, field: a}", Aggregate("avg", parse_path("a"), "lt", 2, FIVE)),
-        ("value_median", "{gte: 2, field: a}", Aggregate("percentile", parse_path("a"), "gte", 2, FIVE, 50)),
+        (
+            "value_median",
+            "{gte: 2, field: a}",
+            Aggregate("percentile", parse_path("a"), "gte", 2, FIVE, 50, interpolated=True),
+        ),
         (
             "value_percentile",
             "{lte: 2, field: a, percentile: 95}",
-            Aggregate("percentile", parse_path("a"), "lte", 2, FIVE, 95),
+            Aggregate("percentile", parse_path("a"), "lte", 2, FIVE, 95, interpolated=True),
         ),
     ],
 )
@@ -232,7 +236,7 @@ def test_a_temporal_correlation_is_a_sequence(kind: str, ordered: bool, tmp_path
     """All of the rules, by name or by id."""
     rule = correlated(tmp_path, kind, "", "failed, 5f3a2c0e-3f43-4b0e-9d9e-9f5c2f0f3b12")
 
-    assert Sequence((Step("failed"), Step("passed")), FIVE, ordered) == rule.window
+    assert Sequence((Step("failed"), Step("passed")), FIVE, ordered, strict=True) == rule.window
 
 
 def test_a_rule_that_must_not_fire_is_a_negated_step(tmp_path: Path) -> None:
