@@ -201,6 +201,60 @@ def test_documents_of_one_file_are_told_apart(tmp_path: Path) -> None:
     assert (Step("sign-in/failed"),) == rules.by_id["sign-in/3"].over
 
 
+SHARED = """\
+action: global
+title: A sign-in
+id: 5f3a2c0e-3f43-4b0e-9d9e-9f5c2f0f3b13
+level: high
+logsource: {product: aws, service: cloudtrail}
+detection:
+  selection: {eventName: ConsoleLogin}
+  condition: selection and result
+---
+detection:
+  result: {responseElements.ConsoleLogin: Failure}
+---
+name: passed
+detection:
+  result: {responseElements.ConsoleLogin: Success}
+---
+action: repeat
+title: A sign-in from somewhere
+detection:
+  result: {responseElements.ConsoleLogin: [Success, Sure]}
+"""
+
+
+def test_documents_of_one_file_may_share_what_they_say(tmp_path: Path) -> None:
+    """`action: global` is said of all after it, `repeat` of the one before it otherwise."""
+    rules = loaded(tmp_path, {"sign-in.yml": SHARED})
+    program = Program([rule.condition for rule in rules])
+
+    def told(result: str) -> list[int]:
+        return list(program({"eventName": "ConsoleLogin", "responseElements": {"ConsoleLogin": result}}))
+
+    assert ["sign-in/2", "sign-in/4", "sign-in/passed"] == [rule.id for rule in rules]
+    assert ["A sign-in", "A sign-in from somewhere", "A sign-in"] == [rule.title.render({}) for rule in rules]
+    assert ([0], [1, 2], [1]) == (told("Failure"), told("Success"), told("Sure"))
+
+
+def test_what_was_shared_ends_with_a_reset(tmp_path: Path) -> None:
+    """Those after it stand by themselves, and must say all."""
+    text = f"{SHARED}---\naction: reset\n---\ndetection: {{a: {{b: c}}, condition: a}}\n"
+    with pytest.raises(ConfigError) as caught:
+        loaded(tmp_path, {"sign-in.yml": text})
+
+    assert {24} == {problem.line for problem in caught.value.problems}
+
+
+def test_a_mistake_in_what_is_shared_is_told_at_its_line(tmp_path: Path) -> None:
+    """Once for each rule that it spoils."""
+    with pytest.raises(ConfigError) as caught:
+        loaded(tmp_path, {"sign-in.yml": SHARED.replace("eventName:", "eventName|contain:")})
+
+    assert {7} == {problem.line for problem in caught.value.problems}
+
+
 @pytest.mark.parametrize(
     ("kind", "said", "window"),
     [

@@ -28,16 +28,27 @@ class Document:
     value: dict[str, Any]
     node: yaml.Node
     file: str
+    behind: tuple[yaml.Node, ...] = ()
+    """Where else parts of the value stand, nearest first."""
 
     def mark(self, *way: str | int) -> Mark:
         """Of the value there; of the last part of the way that there is."""
-        node = self.node
-        for part in way:
-            inner = _inner(node, part)
-            if inner is None:
-                break
-            node = inner
+        _, node = max((_reached(node, way) for node in (self.node, *self.behind)), key=lambda reached: reached[0])
         return Mark(self.file, node.start_mark.line + 1, node.start_mark.column + 1)
+
+    def says(self, key: str) -> bool:
+        """Whether it has the key at its own top."""
+        return _inner(self.node, key) is not None
+
+
+def _reached(node: yaml.Node, way: Way) -> tuple[int, yaml.Node]:
+    """How far the way leads, and where to."""
+    for steps, part in enumerate(way):
+        inner = _inner(node, part)
+        if inner is None:
+            return steps, node
+        node = inner
+    return len(way), node
 
 
 def _inner(node: yaml.Node, part: str | int) -> yaml.Node | None:

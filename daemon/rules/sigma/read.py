@@ -12,6 +12,7 @@ from sigma.rule import SigmaRule
 
 from daemon.errors import ConfigError, Problem
 from daemon.rules.model import Names, Rule
+from daemon.rules.sigma.actions import acted
 from daemon.rules.sigma.complaints import complaint
 from daemon.rules.sigma.correlations import Correlation
 from daemon.rules.sigma.documents import Document, documents
@@ -61,18 +62,17 @@ def _file(reading: _Reading, file: File) -> None:
     except ConfigError as error:
         reading.problems += error.problems
         return
-    for number, document in enumerate(found, 1):
+    for number, document in acted(found, reading.problems):
         name = document.value.get("name")
-        part = name if isinstance(name, str) and name else str(number)
+        part = name if isinstance(name, str) and name and document.says("name") else str(number)
         _document(reading, document, file.id if len(found) == 1 else f"{file.id}/{part}")
 
 
 def _document(reading: _Reading, document: Document, id: str) -> None:
-    for key, what in (("action", "an action over documents"), ("filter", "a filter")):
-        if key in document.value:
-            message = f"{what} cannot be used here."
-            reading.problems.append(document.mark(key).problem(message, "Write the rule out, with what it excepts."))
-            return
+    if "filter" in document.value:
+        hint = "Write the rule out, with what it excepts."
+        reading.problems.append(document.mark("filter").problem("a filter cannot be used here.", hint))
+        return
     if wrong := misshapen(document):
         reading.problems += wrong
         return
@@ -108,7 +108,7 @@ def _name(reading: _Reading, document: Document, parsed: SigmaRule | SigmaCorrel
     for key, said in (("id", parsed.id), ("name", parsed.name)):
         if not said:
             continue
-        if str(said) in reading.known:
+        if str(said) in reading.known and document.says(key):
             other = reading.known[str(said)]
             reading.problems.append(document.mark(key).problem(f"rule '{other}' has the {key} '{said}' already."))
         reading.known[str(said)] = id
