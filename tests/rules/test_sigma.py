@@ -38,6 +38,14 @@ detection:
   condition: selection
 """
 OTHER = BASE.replace("failed", "passed").replace("3b11", "3b12").replace("Failure", "Success")
+FILTER = """\
+title: Not the robots
+logsource: {product: aws}
+filter:
+  rules: [failed]
+  robots: {userAgent|contains: robot}
+  condition: not robots
+"""
 CORRELATION = """\
 title: Many failed
 level: critical
@@ -116,7 +124,7 @@ def _with(value: Any, odd: Any) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize(
-    "text", [BASE, correlation("value_count", "condition: {gte: 3, field: a}\naliases: {u: {failed: x}}")]
+    "text", [BASE, FILTER, correlation("value_count", "condition: {gte: 3, field: a}\naliases: {u: {failed: x}}")]
 )
 def test_nothing_that_stands_in_a_rule_is_more_than_a_mistake(text: str, tmp_path: Path) -> None:
     """Whatever is written in the place of whatever: a rule, or problems with their place."""
@@ -253,6 +261,34 @@ def test_a_mistake_in_what_is_shared_is_told_at_its_line(tmp_path: Path) -> None
         loaded(tmp_path, {"sign-in.yml": SHARED.replace("eventName:", "eventName|contain:")})
 
     assert {7} == {problem.line for problem in caught.value.problems}
+
+
+@pytest.mark.parametrize(
+    ("rules", "held"),
+    [("[failed]", {"failed"}), ("5f3a2c0e-3f43-4b0e-9d9e-9f5c2f0f3b11", {"failed"}), ("any", {"failed", "passed"})],
+)
+def test_a_filter_must_hold_beside_its_rules(rules: str, held: set[str], tmp_path: Path) -> None:
+    """By name, by id or all of its log source; whether it is read before them or after."""
+    for name in ("a", "z"):
+        files = {f"{name}.yml": FILTER.replace("[failed]", rules), "failed.yml": BASE, "passed.yml": OTHER}
+        found = loaded(tmp_path / name, {**files, "other.yml": OTHER_SOURCE})
+        robot = {"eventName": "ConsoleLogin", "userAgent": "a Robot", "x": "y"}
+        opened = set()
+        for rule in found:
+            result = "Failure" if rule.id == "failed" else "Success"
+            said = {**robot, "responseElements": {"ConsoleLogin": result}}
+            program = Program([rule.condition])
+            assert [0] == program({**said, "userAgent": "a person"})
+            opened |= {rule.id} if program(said) else set()
+
+        assert {"failed", "passed", "other"} - held == opened
+
+
+OTHER_SOURCE = """\
+title: Of another log source
+logsource: {service: cloudtrail}
+detection: {selection: {x: y}, condition: selection}
+"""
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,9 @@ KEYS: Mapping[str, tuple[str, ...]] = {
     "SigmaDetectionError": ("detection",),
     "SigmaFalsePositivesError": ("falsepositives",),
     "SigmaFieldsError": ("fields",),
+    "SigmaFilterConditionError": ("filter", "condition"),
+    "SigmaFilterError": ("filter",),
+    "SigmaFilterRuleReferenceError": ("filter", "rules"),
     "SigmaIdentifierError": ("id",),
     "SigmaLevelError": ("level",),
     "SigmaLicenseError": ("license",),
@@ -47,8 +50,11 @@ KEYS: Mapping[str, tuple[str, ...]] = {
 """pySigma's error → the key that it is about."""
 
 
-NO_SEARCHES = frozenset({"condition", "timeframe"})
-"""What stands among the searches of a detection and is none; `timeframe` is of counting in conditions."""
+NO_SEARCHES: Mapping[str, frozenset[str]] = {
+    "detection": frozenset({"condition", "timeframe"}),
+    "filter": frozenset({"condition", "rules"}),
+}
+"""What stands among the searches and is none; `timeframe` is of counting in conditions."""
 _MODIFIERS = {kind.__name__: name for name, kind in reversed(modifier_mapping.items())}
 _ONE_OF: Mapping[str, type[Enum]] = {"level": SigmaLevel, "status": SigmaStatus}
 
@@ -59,7 +65,8 @@ def complaint(document: Document, error: SigmaError, *way: str | int) -> Problem
     words = str(error.args[0] if error.args else error)
     message, hint = given_up(document.value) if words.startswith("The pipe syntax") else _said(words)
     if found := re.match(r"Detection '(.*)' not defined|Selector '(?:1|any|all) of (.*)' doesn't match", words):
-        hint = nearest(found[1] or found[2], set(document.value["detection"]) - NO_SEARCHES)
+        key = "filter" if "filter" in document.value else "detection"
+        hint = nearest(found[1] or found[2], set(document.value[key]) - NO_SEARCHES[key])
     return document.mark(*at).problem(message, hint)
 
 

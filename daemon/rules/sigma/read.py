@@ -16,6 +16,7 @@ from daemon.rules.sigma.actions import acted
 from daemon.rules.sigma.complaints import complaint
 from daemon.rules.sigma.correlations import Correlation
 from daemon.rules.sigma.documents import Document, documents
+from daemon.rules.sigma.filters import Filter, read_filter
 from daemon.rules.sigma.patterns import POLICY
 from daemon.rules.sigma.rules import read_signals
 from daemon.rules.sigma.shape import misshapen
@@ -38,6 +39,8 @@ class _Reading:
     problems: list[Problem] = field(default_factory=list)
     known: dict[str, str] = field(default_factory=dict)
     """Sigma's name or id → ours, of every rule and correlation."""
+    signals: list[tuple[Document, SigmaRule, str]] = field(default_factory=list)
+    filters: list[Filter] = field(default_factory=list)
     waiting: list[Correlation] = field(default_factory=list)
 
 
@@ -46,6 +49,7 @@ def read_rules(files: Iterable[File], names: Names, terms: SigmaTerms) -> tuple[
     reading = _Reading(names, terms)
     for file in files:
         _file(reading, file)
+    _filtered(reading)
     silent: set[str] = set()
     for correlation in reading.waiting:
         rule, problems = correlation.rule(terms)
@@ -54,6 +58,17 @@ def read_rules(files: Iterable[File], names: Names, terms: SigmaTerms) -> tuple[
             reading.rules.append(rule)
             silent |= set() if correlation.parsed.generate else correlation.beneath()
     return [replace(rule, silent=rule.id in silent) for rule in reading.rules], reading.problems
+
+
+def _filtered(reading: _Reading) -> None:
+    """Rules over signals, once all filters are known."""
+    for each in reading.filters:
+        reading.problems += each.strangers(reading.known)
+    for document, parsed, id in reading.signals:
+        also = [each.condition for each in reading.filters if each.applies_to(parsed)]
+        rule, problems = read_signals(document, parsed, id, reading.names, reading.terms, also)
+        reading.problems += problems
+        reading.rules += [rule] if rule else []
 
 
 def _file(reading: _Reading, file: File) -> None:
@@ -69,12 +84,13 @@ def _file(reading: _Reading, file: File) -> None:
 
 
 def _document(reading: _Reading, document: Document, id: str) -> None:
-    if "filter" in document.value:
-        hint = "Write the rule out, with what it excepts."
-        reading.problems.append(document.mark("filter").problem("a filter cannot be used here.", hint))
-        return
     if wrong := misshapen(document):
         reading.problems += wrong
+        return
+    if "filter" in document.value:
+        found, problems = read_filter(document)
+        reading.problems += problems
+        reading.filters += [found] if found else []
         return
     try:
         parsed = _parsed(document)
@@ -85,9 +101,7 @@ def _document(reading: _Reading, document: Document, id: str) -> None:
     if isinstance(parsed, SigmaCorrelationRule):
         reading.waiting.append(Correlation(document, parsed, id, reading.known))
         return
-    rule, problems = read_signals(document, parsed, id, reading.names, reading.terms)
-    reading.problems += problems
-    reading.rules += [rule] if rule else []
+    reading.signals.append((document, parsed, id))
 
 
 def _parsed(document: Document) -> SigmaRule | SigmaCorrelationRule:

@@ -19,6 +19,8 @@ def _wrong(value: dict[str, Any]) -> Iterator[tuple[Way, str]]:
     yield from _texts(value, "id", several=False)
     if isinstance(detection := value.get("detection"), dict):
         yield from _detection(detection)
+    if isinstance(excepted := value.get("filter"), dict):
+        yield from _filter(excepted)
     if isinstance(correlation := value.get("correlation"), dict):
         yield from _correlation(correlation)
 
@@ -28,6 +30,12 @@ def _detection(detection: dict[Any, Any]) -> Iterator[tuple[Way, str]]:
     yield from _texts(detection, "condition", "detection", several=True)
     if "condition" in detection and detection["condition"] is None:
         yield ("detection", "condition"), "this is a text, not nothing."
+
+
+def _filter(excepted: dict[Any, Any]) -> Iterator[tuple[Way, str]]:
+    yield from _keys(("filter",), excepted)
+    yield from _texts(excepted, "condition", "filter", several=False)
+    yield from _texts(excepted, "rules", "filter", several=True)
 
 
 def _keys(way: Way, value: Any) -> Iterator[tuple[Way, str]]:
