@@ -54,6 +54,19 @@ def test_correlations_hold_when_sqlite_says_so(file: Path, tmp_path: Path) -> No
     assert expected, "a comparison of nothing with nothing"
 
 
+@pytest.mark.parametrize("file", sorted(OWN.glob("*.yml")), ids=lambda file: file.stem)
+def test_the_order_of_arrival_changes_no_correlation(file: Path, tmp_path: Path) -> None:
+    """Of what is not too late."""
+    chance = random.Random(file.stem)
+    events = list(_made_up(chance))
+    _, expected = _found_by_both(file, events, tmp_path)
+
+    together = [events[start : start + 20] for start in range(0, len(events), 20)]
+    shuffled = [event for part in together for event in chance.sample(part, len(part))]
+
+    assert expected == _found_by_both(file, shuffled, tmp_path)[1]
+
+
 @pytest.mark.skipif(not RECORDED.is_dir(), reason="the recorded attacks are not here")
 @pytest.mark.parametrize("file", sorted(OWN.glob("*.yml")), ids=lambda file: file.stem)
 def test_correlations_hold_in_recorded_attacks_when_sqlite_says_so(file: Path, tmp_path: Path) -> None:
@@ -65,7 +78,7 @@ def test_correlations_hold_in_recorded_attacks_when_sqlite_says_so(file: Path, t
 
 def _made_up(chance: random.Random) -> Iterator[Event]:
     at = NOON
-    for _ in range(400):
+    for _ in range(250):
         at += timedelta(seconds=chance.choice([0, 1, 20, 60, 180]))
         who = chance.choice(["arn:a", "arn:b", "arn:c", None])
         yield {
