@@ -36,6 +36,18 @@ class Document:
         _, node = max((_reached(node, way) for node in (self.node, *self.behind)), key=lambda reached: reached[0])
         return Mark(self.file, node.start_mark.line + 1, node.start_mark.column + 1)
 
+    def numbers(self, key: str) -> Iterator[tuple[Mark, str]]:
+        """Every whole number under the key, as it is written there."""
+        left = [value for name, value in getattr(self.node, "value", ()) if name.value == key]
+        while left:
+            node = left.pop()
+            if isinstance(node, yaml.MappingNode):
+                left += [value for _, value in node.value]
+            elif isinstance(node, yaml.SequenceNode):
+                left += node.value
+            elif node.tag == "tag:yaml.org,2002:int":
+                yield Mark(self.file, node.start_mark.line + 1, node.start_mark.column + 1), node.value
+
     def says(self, key: str) -> bool:
         """Whether it has the key at its own top."""
         return _inner(self.node, key) is not None
