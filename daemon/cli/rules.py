@@ -63,21 +63,22 @@ def check(options: argparse.Namespace) -> int:
     """0 if the rules can be used, whatever could be better (1 with --strict); 2 if one cannot be used."""
     try:
         setup = app.read(config_file(options.config), os.environ, options.chance, credentials=False)
-        chosen = {rule.file for rule in _chosen(setup, options.paths)}
+        rules = list(_chosen(setup, options.paths))
     except ConfigError as error:
         if not options.json:
             raise
         print(json.dumps({"problems": [asdict(one) for one in error.problems]}, indent=2))
         return WRONG
     seen = _recorded(options.recorded) if options.recorded else None
+    chosen = {rule.file for rule in rules}
     found = [warning for warning in warnings(setup.rules, seen) if warning.file in chosen]
     if options.json:
-        said = {"problems": [], "rules": len(chosen), "warnings": [asdict(warning) for warning in found]}
+        said = {"problems": [], "rules": len(rules), "warnings": [asdict(warning) for warning in found]}
         print(json.dumps(said, indent=2))
     else:
         for warning in found:
             print(warning)
-        print(f"{len(chosen)} rules can be used, {len(found) or 'no'} warnings")
+        print(f"{len(rules)} rules can be used, {len(found) or 'no'} warnings")
     return 1 if found and options.strict else 0
 
 

@@ -297,9 +297,10 @@ class Detecting:
             signal = signals.by_row(self.connection, [by]).get(by)
         if signal is None:
             over = self.engine.silence(rule.id, {part: match.group.get(part) for part in rule.group_by})
+            value: Json = number if isinstance(rule.window, Steps) else 1
         else:
             over = self.engine.word_over(rule.id, number, signal)
-        value = number if isinstance(rule.window, Steps) else self.engine.seen(rule, signal) if signal else 1
+            value = self.engine.weighs(over, number, signal)
         self._move(over, signal, by or 0, stamp(at), value)
 
     def _open(self, match: Match, signal: Signal | None, row: int, fired: Firing) -> None:

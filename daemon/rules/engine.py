@@ -27,6 +27,7 @@ from daemon.rules.model import (
     Step,
     Window,
 )
+from daemon.rules.model import Sequence as Sequential
 from daemon.rules.paths import Fields, Values, parse_path, values_at
 from daemon.rules.template import clean
 from daemon.rules.windows import Mover
@@ -187,6 +188,15 @@ class Engine:
         """What a rule over others says of a signal on which its step `step` fired."""
         group = {part: _single(values(signal.fields)) for part, values in self._steps[rule, step]}
         return self._compiled[rule].of_group(signal.fields, group)
+
+    def weighs(self, over: Match, step: int, signal: Signal) -> Json:
+        """What the window of a rule over others looks at in a signal on which its step fired; None if there is nothing.
+
+        A Sigma correlation leaves out what lacks a part of its group, as Sigma's own backends do.
+        """
+        if over.rule.origin == "sigma" and None in over.group.values():
+            return None
+        return step if isinstance(over.rule.window, Sequential) else self.seen(over.rule, signal)
 
     def silence(self, rule: str, group: Mapping[str, Json]) -> Match:
         """What the rule says of a group of which there is no signal."""

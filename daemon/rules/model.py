@@ -80,6 +80,8 @@ class Aggregate:
     """0 to 100, for `percentile`."""
     at_least: int = 1
     """Numbers there must be before any is compared."""
+    interpolated: bool = False
+    """Whether a percentile may lie between two of the numbers, as Sigma's do; else it is that of the nearest rank."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +165,9 @@ class Sequence:
     steps: tuple[Step, ...]
     within: timedelta
     ordered: bool = True
+    strict: bool = False
+    """As Sigma has it: what happens at one instant is in no order, and a negated step must not fire from any of the
+    others on, until `within` has passed."""
 
 
 Window: TypeAlias = Count | Distinct | Aggregate | Spike | Drop | Absent | FirstSeen | Change | Ratio | Sequence

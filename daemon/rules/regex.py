@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import Any
 
 import re2  # type: ignore[import-untyped,import-not-found,unused-ignore]
 
@@ -34,19 +35,24 @@ _SHAPES = {
 @lru_cache(maxsize=4096)
 def searcher(pattern: str) -> Callable[[str], bool]:
     """Whether the pattern is found anywhere in a text. Raises ValueError with RE2's reason."""
-    try:
-        compiled = re2.compile(pattern, _OPTIONS)
-    except re2.error as error:
-        reason = error.args[0]
-        raise ValueError(reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)) from error
+    searched = compiled(pattern)
 
     def found(text: str) -> bool:
         try:
-            return compiled.search(text) is not None
+            return searched.search(text) is not None
         except UnicodeEncodeError:  # a lone surrogate, which JSON may carry and UTF-8 may not
-            return compiled.search(whole_characters(text)) is not None
+            return searched.search(whole_characters(text)) is not None
 
     return found
+
+
+def compiled(pattern: str) -> Any:
+    """RE2's object, which is used as one of `re`. Raises ValueError with RE2's reason."""
+    try:
+        return re2.compile(pattern, _OPTIONS)
+    except re2.error as error:
+        reason = error.args[0]
+        raise ValueError(reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)) from error
 
 
 def whole_characters(text: str) -> str:

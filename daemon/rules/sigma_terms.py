@@ -15,6 +15,7 @@ UNSAID = "medium"
 """The level of a rule that names none."""
 
 LOGSOURCES: Mapping[str, tuple[str, ...]] = {
+    "cloudtrail": ("cloudtrail",),
     "aws/cloudtrail": ("cloudtrail",),
     "aws/ecs": ("ecs",),
     "aws/vpcflow": ("vpcflow",),

@@ -72,6 +72,14 @@ def test_a_new_rule_of_any_window_can_be_used_and_its_tests_hold(
     assert (0, f"{number} rules, {tests} tests: none failed\n") == told(capsys, "test", "rules/mine")[:2]
 
 
+def test_each_rule_of_a_file_is_counted(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file in Sigma's language may hold several."""
+    one = "title: {}\nlogsource: {{service: cloudtrail}}\ndetection: {{a: {{eventName: {}}}, condition: a}}\n"
+    (folder / "rules" / "two.yml").write_text(f"{one.format('A', 'A')}---\n{one.format('B', 'B')}")
+
+    assert (0, "2 rules can be used, no warnings\n", "") == told(capsys, "check", "rules/two.yml")
+
+
 def test_what_is_there_is_never_overwritten(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = (folder / "rules" / "down.yaml").read_text()
     code, _, err = told(capsys, "new", "down", "--source", "webhook")

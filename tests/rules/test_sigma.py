@@ -15,6 +15,7 @@ import yaml
 from daemon.errors import ConfigError
 from daemon.model import Signal
 from daemon.rules.check import warnings
+from daemon.rules.compile import Program
 from daemon.rules.engine import Engine
 from daemon.rules.load import load
 from daemon.rules.model import NEVER, Aggregate, Clear, Clients, Count, Distinct, Names, Rule, RuleSet, Sequence, Step
@@ -37,6 +38,14 @@ detection:
   condition: selection
 """
 OTHER = BASE.replace("failed", "passed").replace("3b11", "3b12").replace("Failure", "Success")
+FILTER = """\
+title: Not the robots
+logsource: {product: aws}
+filter:
+  rules: [failed]
+  robots: {userAgent|contains: robot}
+  condition: not robots
+"""
 CORRELATION = """\
 title: Many failed
 level: critical
@@ -78,6 +87,14 @@ def test_a_mistake_in_a_sigma_rule_is_told_with_its_line(path: Path, tmp_path: P
     assert all(problem.column for problem in caught.value.problems if "already a rule" not in problem.message)
 
 
+def test_a_pattern_that_cannot_run_is_told_once(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """By the mistake: RE2 itself writes nothing beside it."""
+    with pytest.raises(ConfigError):
+        loaded(tmp_path, {"a.yml": BASE.replace("eventName: Console", "eventName|re: 'a(?!b)', x: Console")})
+
+    assert ("", "") == tuple(capfd.readouterr())
+
+
 ODD: tuple[Any, ...] = (
     None,
     1,
@@ -107,7 +124,7 @@ def _with(value: Any, odd: Any) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize(
-    "text", [BASE, correlation("value_count", "condition: {gte: 3, field: a}\naliases: {u: {failed: x}}")]
+    "text", [BASE, FILTER, correlation("value_count", "condition: {gte: 3, field: a}\naliases: {u: {failed: x}}")]
 )
 def test_nothing_that_stands_in_a_rule_is_more_than_a_mistake(text: str, tmp_path: Path) -> None:
     """Whatever is written in the place of whatever: a rule, or problems with their place."""
@@ -192,6 +209,88 @@ def test_documents_of_one_file_are_told_apart(tmp_path: Path) -> None:
     assert (Step("sign-in/failed"),) == rules.by_id["sign-in/3"].over
 
 
+SHARED = """\
+action: global
+title: A sign-in
+id: 5f3a2c0e-3f43-4b0e-9d9e-9f5c2f0f3b13
+level: high
+logsource: {product: aws, service: cloudtrail}
+detection:
+  selection: {eventName: ConsoleLogin}
+  condition: selection and result
+---
+detection:
+  result: {responseElements.ConsoleLogin: Failure}
+---
+name: passed
+detection:
+  result: {responseElements.ConsoleLogin: Success}
+---
+action: repeat
+title: A sign-in from somewhere
+detection:
+  result: {responseElements.ConsoleLogin: [Success, Sure]}
+"""
+
+
+def test_documents_of_one_file_may_share_what_they_say(tmp_path: Path) -> None:
+    """`action: global` is said of all after it, `repeat` of the one before it otherwise."""
+    rules = loaded(tmp_path, {"sign-in.yml": SHARED})
+    program = Program([rule.condition for rule in rules])
+
+    def told(result: str) -> list[int]:
+        return list(program({"eventName": "ConsoleLogin", "responseElements": {"ConsoleLogin": result}}))
+
+    assert ["sign-in/2", "sign-in/4", "sign-in/passed"] == [rule.id for rule in rules]
+    assert ["A sign-in", "A sign-in from somewhere", "A sign-in"] == [rule.title.render({}) for rule in rules]
+    assert ([0], [1, 2], [1]) == (told("Failure"), told("Success"), told("Sure"))
+
+
+def test_what_was_shared_ends_with_a_reset(tmp_path: Path) -> None:
+    """Those after it stand by themselves, and must say all."""
+    text = f"{SHARED}---\naction: reset\n---\ndetection: {{a: {{b: c}}, condition: a}}\n"
+    with pytest.raises(ConfigError) as caught:
+        loaded(tmp_path, {"sign-in.yml": text})
+
+    assert {24} == {problem.line for problem in caught.value.problems}
+
+
+def test_a_mistake_in_what_is_shared_is_told_at_its_line(tmp_path: Path) -> None:
+    """Once for each rule that it spoils."""
+    with pytest.raises(ConfigError) as caught:
+        loaded(tmp_path, {"sign-in.yml": SHARED.replace("eventName:", "eventName|contain:")})
+
+    assert {7} == {problem.line for problem in caught.value.problems}
+
+
+@pytest.mark.parametrize(
+    ("rules", "held"),
+    [("[failed]", {"failed"}), ("5f3a2c0e-3f43-4b0e-9d9e-9f5c2f0f3b11", {"failed"}), ("any", {"failed", "passed"})],
+)
+def test_a_filter_must_hold_beside_its_rules(rules: str, held: set[str], tmp_path: Path) -> None:
+    """By name, by id or all of its log source; whether it is read before them or after."""
+    for name in ("a", "z"):
+        files = {f"{name}.yml": FILTER.replace("[failed]", rules), "failed.yml": BASE, "passed.yml": OTHER}
+        found = loaded(tmp_path / name, {**files, "other.yml": OTHER_SOURCE})
+        robot = {"eventName": "ConsoleLogin", "userAgent": "a Robot", "x": "y"}
+        opened = set()
+        for rule in found:
+            result = "Failure" if rule.id == "failed" else "Success"
+            said = {**robot, "responseElements": {"ConsoleLogin": result}}
+            program = Program([rule.condition])
+            assert [0] == program({**said, "userAgent": "a person"})
+            opened |= {rule.id} if program(said) else set()
+
+        assert {"failed", "passed", "other"} - held == opened
+
+
+OTHER_SOURCE = """\
+title: Of another log source
+logsource: {service: cloudtrail}
+detection: {selection: {x: y}, condition: selection}
+"""
+
+
 @pytest.mark.parametrize(
     ("kind", "said", "window"),
     [
@@ -200,11 +299,15 @@ def test_documents_of_one_file_are_told_apart(tmp_path: Path) -> None:
         ("value_count", "{gte: 3, field: a.b}", Distinct(parse_path("a.b"), 3, FIVE)),
         ("value_sum", "{gt: 1.5, field: a}", Aggregate("sum", parse_path("a"), "gt", 1.5, FIVE)),
         ("value_avg", "{lt: 2, field: a}", Aggregate("avg", parse_path("a"), "lt", 2, FIVE)),
-        ("value_median", "{gte: 2, field: a}", Aggregate("percentile", parse_path("a"), "gte", 2, FIVE, 50)),
+        (
+            "value_median",
+            "{gte: 2, field: a}",
+            Aggregate("percentile", parse_path("a"), "gte", 2, FIVE, 50, interpolated=True),
+        ),
         (
             "value_percentile",
             "{lte: 2, field: a, percentile: 95}",
-            Aggregate("percentile", parse_path("a"), "lte", 2, FIVE, 95),
+            Aggregate("percentile", parse_path("a"), "lte", 2, FIVE, 95, interpolated=True),
         ),
     ],
 )
@@ -223,7 +326,7 @@ def test_a_temporal_correlation_is_a_sequence(kind: str, ordered: bool, tmp_path
     """All of the rules, by name or by id."""
     rule = correlated(tmp_path, kind, "", "failed, 5f3a2c0e-3f43-4b0e-9d9e-9f5c2f0f3b12")
 
-    assert Sequence((Step("failed"), Step("passed")), FIVE, ordered) == rule.window
+    assert Sequence((Step("failed"), Step("passed")), FIVE, ordered, strict=True) == rule.window
 
 
 def test_a_rule_that_must_not_fire_is_a_negated_step(tmp_path: Path) -> None:
@@ -232,6 +335,36 @@ def test_a_rule_that_must_not_fire_is_a_negated_step(tmp_path: Path) -> None:
     rules = loaded(tmp_path, {"failed.yml": BASE, "passed.yml": OTHER, "many.yml": text})
 
     assert (Step("failed"), Step("passed", negated=True)) == rules.by_id["many"].over
+
+
+@pytest.mark.parametrize("said", ["failed and (passed and not third)", "(failed and passed) and not third"])
+def test_brackets_around_an_and_change_nothing(said: str, tmp_path: Path) -> None:
+    """`a and (b and c)`."""
+    files = {
+        "failed.yml": BASE,
+        "passed.yml": OTHER,
+        "third.yml": OTHER.replace("passed", "third").replace("3b12", "3b13"),
+        "many.yml": correlation("temporal", f"condition: {said}").replace("  rules: [failed]\n", ""),
+    }
+
+    assert (Step("failed"), Step("passed"), Step("third", negated=True)) == loaded(tmp_path, files).by_id["many"].over
+
+
+@pytest.mark.parametrize("mark", ["", "{}", "[]", "[*]"])
+def test_a_list_may_be_marked_in_a_field(mark: str, tmp_path: Path) -> None:
+    """As several tools write it; any element may answer."""
+    text = BASE.replace("responseElements.ConsoleLogin", f"'a.items{mark}.port'").replace("Failure", "22")
+    condition = loaded(tmp_path, {"a.yml": text}).by_id["a"].condition
+
+    assert [0] == Program([condition])({"eventName": "ConsoleLogin", "a": {"items": [{"port": 80}, {"port": 22}]}})
+
+
+@pytest.mark.parametrize("said", ["{product: aws, service: cloudtrail}", "{service: cloudtrail}"])
+def test_cloudtrail_is_known_with_and_without_its_product(said: str, tmp_path: Path) -> None:
+    """Older rules leave it out."""
+    text = BASE.replace("{product: aws, service: cloudtrail}", said)
+
+    assert ("cloudtrail",) == loaded(tmp_path, {"a.yml": text}).by_id["a"].sources
 
 
 def test_aliases_say_where_each_rule_has_the_group(tmp_path: Path) -> None:

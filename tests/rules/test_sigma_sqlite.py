@@ -19,7 +19,7 @@ import json
 import random
 import re
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +72,8 @@ def test_public_rules_match_what_sqlite_finds(file: Path) -> None:
 
 
 def _conditions(folder: Path) -> Mapping[str, Condition]:
-    return {rule.id: rule.condition for rule in load(folder, NAMES)}
+    """By the name of the file: each holds one rule, and what is said of it."""
+    return {rule.id.split("/")[0]: rule.condition for rule in load(folder, NAMES)}
 
 
 def _found_by_us(condition: Condition, events: Sequence[Event]) -> list[int]:
@@ -135,8 +136,9 @@ def _near(condition: Condition, chance: random.Random) -> list[Event]:
 
 def _event(wanted: Mapping[tuple[str, ...], list[Any]], chance: random.Random) -> Event:
     event: Event = {}
+    left_out = chance.choice([0.05, 0.1, 0.6])
     for path, operands in wanted.items():
-        if chance.random() < 0.12:
+        if chance.random() < left_out:
             continue
         here: Any = event
         for name in path[:-1]:
@@ -162,8 +164,23 @@ def _value(operands: list[Any], chance: random.Random) -> Any:
         return chance.choice([operand, str(operand), *([operand - 1, operand + 1] if type(operand) is int else [])])
     if chance.random() < 0.15:
         return "".join(operands) if all(isinstance(each, str) for each in operands) else operand
-    shapes = (str.upper, str.lower, lambda text: f"x{text}", lambda text: f"{text}y", lambda text: text[:-1])
-    return chance.choice(shapes)(operand) if chance.random() < 0.4 else operand
+    return chance.choice(SHAPES)(operand) if chance.random() < 0.4 else operand
+
+
+SHAPES: tuple[Callable[[str], str], ...] = (
+    str.upper,
+    str.lower,
+    lambda text: f"x{text}",
+    lambda text: f"{text}y",
+    lambda text: text[:-1],
+    lambda text: f" {text}",
+    lambda text: f"{text}\\",
+    lambda text: f"*{text}%",
+    lambda text: text.replace(".", "?"),
+    lambda text: text.replace("/", "\\"),
+    lambda text: text.replace("a", "_"),
+)
+"""What comes near a text, with the marks of the languages that patterns are written in."""
 
 
 def _operands(condition: Condition) -> Iterator[tuple[tuple[str, ...], Any]]:

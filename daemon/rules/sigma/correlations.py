@@ -127,7 +127,7 @@ class Correlation:
         if self.parsed.type in _IN_TIME:
             steps = self._steps(said)
             ordered = self.parsed.type is SigmaCorrelationType.TEMPORAL_ORDERED
-            return steps, Sequence(steps, self._within, ordered)
+            return steps, Sequence(steps, self._within, ordered, strict=True)
         steps = tuple(map(self._step, dict.fromkeys(self.references())))
         if not isinstance(said, SigmaCorrelationCondition):
             raise Unusable("this correlation needs a condition such as {gte: 10}.")
@@ -145,9 +145,10 @@ class Correlation:
         share = 50 if kind is SigmaCorrelationType.VALUE_MEDIAN else said.percentile
         if kind is SigmaCorrelationType.VALUE_PERCENTILE and not (share and 0 < share <= 100):
             raise Unusable("a percentile is above 0 and at most 100.", "Write percentile: 95 in the condition.")
-        return Aggregate(
-            _FUNCTIONS[kind], at, _COMPARISONS[said.op.name], float(said.count), self._within, float(share or 0)
-        )
+        comparison, bound = _COMPARISONS[said.op.name], float(said.count)
+        function = _FUNCTIONS[kind]
+        among = function == "percentile"
+        return Aggregate(function, at, comparison, bound, self._within, float(share or 0), interpolated=among)
 
     def _field(self, said: SigmaCorrelationCondition) -> str:
         fields = said.fieldref if isinstance(said.fieldref, list) else [said.fieldref]
@@ -168,13 +169,12 @@ class Correlation:
         return tuple(map(self._step, listed))
 
     def _extended(self, said: SigmaExtendedCorrelationCondition) -> tuple[Step, ...]:
-        """`a and b and not c`."""
-        tree = said.parsed
-        parts = tree.args if isinstance(tree, CorrelationConditionAND) else [tree]
-        steps = tuple(map(self._extended_step, parts))
+        """`a and b and not c`. In the order of `rules`, where both are there."""
+        steps = [self._extended_step(part) for part in _together(said.parsed)]
         if all(step.negated for step in steps):
             raise Unusable("a correlation needs a rule that fires, not only ones that do not.")
-        return steps
+        listed = [self.known[each] for each in self.references()]
+        return tuple(sorted(steps, key=lambda step: listed.index(step.rule)))
 
     def _extended_step(self, part: Any) -> Step:
         if isinstance(part, SigmaRuleReference):
@@ -183,6 +183,14 @@ class Correlation:
             return self._step(part.args[0].reference, negated=True)
         hint = "Write one correlation for each side of an 'or'."
         raise Unusable("of rules, only 'a and b and not c' can be said.", hint)
+
+
+def _together(tree: Any) -> Iterator[Any]:
+    """The parts of an 'and', however it is bracketed."""
+    for part in tree.args if isinstance(tree, CorrelationConditionAND) else ():
+        yield from _together(part)
+    if not isinstance(tree, CorrelationConditionAND):
+        yield tree
 
 
 def _untold(said: SigmaCorrelationCondition) -> str:

@@ -18,6 +18,7 @@ from daemon.marked_yaml import LARGEST, Mark
 
 Way: TypeAlias = tuple[str | int, ...]
 """Keys and places in lists, from the document's top."""
+_ONCE = "A key stands once in its map: write its values as one list."
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +28,39 @@ class Document:
     value: dict[str, Any]
     node: yaml.Node
     file: str
+    behind: tuple[yaml.Node, ...] = ()
+    """Where else parts of the value stand, nearest first."""
 
     def mark(self, *way: str | int) -> Mark:
         """Of the value there; of the last part of the way that there is."""
-        node = self.node
-        for part in way:
-            inner = _inner(node, part)
-            if inner is None:
-                break
-            node = inner
+        _, node = max((_reached(node, way) for node in (self.node, *self.behind)), key=lambda reached: reached[0])
         return Mark(self.file, node.start_mark.line + 1, node.start_mark.column + 1)
+
+    def numbers(self, key: str) -> Iterator[tuple[Mark, str]]:
+        """Every whole number under the key, as it is written there."""
+        left = [value for name, value in getattr(self.node, "value", ()) if name.value == key]
+        while left:
+            node = left.pop()
+            if isinstance(node, yaml.MappingNode):
+                left += [value for _, value in node.value]
+            elif isinstance(node, yaml.SequenceNode):
+                left += node.value
+            elif node.tag == "tag:yaml.org,2002:int":
+                yield Mark(self.file, node.start_mark.line + 1, node.start_mark.column + 1), node.value
+
+    def says(self, key: str) -> bool:
+        """Whether it has the key at its own top."""
+        return _inner(self.node, key) is not None
+
+
+def _reached(node: yaml.Node, way: Way) -> tuple[int, yaml.Node]:
+    """How far the way leads, and where to."""
+    for steps, part in enumerate(way):
+        inner = _inner(node, part)
+        if inner is None:
+            return steps, node
+        node = inner
+    return len(way), node
 
 
 def _inner(node: yaml.Node, part: str | int) -> yaml.Node | None:
@@ -82,7 +106,7 @@ def _value(loader: SigmaYAMLLoader, node: yaml.Node, mark: Mark) -> dict[str, An
     except yaml.MarkedYAMLError:
         raise
     except yaml.YAMLError as error:  # pySigma's own, of a key that is there twice
-        raise ConfigError([_repeated(node, mark).problem(f"{error}.")]) from error
+        raise ConfigError([_repeated(node, mark).problem(f"{error}.", _ONCE)]) from error
     if value is None:
         return None
     if not isinstance(value, dict):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sigma.conditions import ConditionFieldEqualsValueExpression, ConditionValueExpression
@@ -13,43 +13,47 @@ from sigma.rule.detection import SigmaDetection, SigmaDetectionItem
 from sigma.rule.logsource import EmptyLogSource
 
 from daemon.errors import Problem
+from daemon.rules.conditions import All, Condition
 from daemon.rules.conditions import Any as AnyOf
-from daemon.rules.conditions import Condition
 from daemon.rules.model import Names, Rule
-from daemon.rules.sigma.complaints import KEYS, complaint
+from daemon.rules.sigma.complaints import KEYS, NO_SEARCHES, complaint
 from daemon.rules.sigma.documents import Document, Way
+from daemon.rules.sigma.patterns import POLICY
 from daemon.rules.sigma.translate import Unusable, condition
 from daemon.rules.sigma_terms import UNSAID, SigmaTerms
 from daemon.rules.template import Template, clean
 
 
 def read_signals(
-    document: Document, parsed: SigmaRule, id: str, names: Names, terms: SigmaTerms
+    document: Document, parsed: SigmaRule, id: str, names: Names, terms: SigmaTerms, filters: Sequence[Condition] = ()
 ) -> tuple[Rule | None, list[Problem]]:
-    """The rule, or what is wrong with it."""
-    problems = [*_complaints(document, parsed)]
+    """The rule, or what is wrong with it. `filters` must hold too."""
+    problems = [*complaints(document, parsed.errors, "detection")]
     sources: tuple[str, ...] = ()
     if not isinstance(parsed.logsource, EmptyLogSource):
         sources = _sources(document, parsed.logsource, names, terms, problems)
     found = None if problems else _condition(document, parsed, problems)
     if problems or found is None:
         return None, problems
-    return make(document, parsed, id, terms, sources=sources, condition=found, group_by=terms.group_by), []
+    whole = All((found, *filters)) if filters else found
+    return make(document, parsed, id, terms, sources=sources, condition=whole, group_by=terms.group_by), []
 
 
-def _complaints(document: Document, parsed: SigmaRule) -> Iterator[Problem]:
-    """What pySigma found; in a detection every line that is wrong, where pySigma stops at the first."""
-    lines = list(_detection(document)) if isinstance(document.value.get("detection"), dict) else []
+def complaints(document: Document, errors: Sequence[SigmaError], key: str) -> Iterator[Problem]:
+    """What pySigma found; of the searches under the key every line that is wrong, where pySigma stops at the first."""
+    lines = list(searches(document, key))
     yield from lines
-    for error in parsed.errors:
-        if not lines or KEYS.get(type(error).__name__, ("detection",))[0] != "detection":
+    for error in errors:
+        if not lines or KEYS.get(type(error).__name__, ("detection",))[0] not in NO_SEARCHES:
             yield complaint(document, error)
 
 
-def _detection(document: Document) -> Iterator[Problem]:
-    for name, definition in document.value["detection"].items():
-        if name != "condition":
-            yield from _definition(document, ("detection", name), definition)
+def searches(document: Document, key: str) -> Iterator[Problem]:
+    """Every line that is wrong of the searches under the key."""
+    found = document.value.get(key)
+    for name, definition in found.items() if isinstance(found, dict) else ():
+        if name not in NO_SEARCHES[key]:
+            yield from _definition(document, (key, name), definition)
 
 
 def _definition(document: Document, way: Way, definition: Any) -> Iterator[Problem]:
@@ -61,7 +65,7 @@ def _definition(document: Document, way: Way, definition: Any) -> Iterator[Probl
             yield from _line(document, (*way, key), key, value)
     else:
         try:
-            SigmaDetection.from_definition(definition)
+            SigmaDetection.from_definition(definition, policy=POLICY)
         except SigmaError as error:
             yield complaint(document, error, *way)
 
@@ -72,7 +76,7 @@ def _line(document: Document, way: Way, key: Any, value: Any) -> Iterator[Proble
         yield document.mark(*way).problem("a value is a text, a number, true, false or null, or a list of those.")
         return
     try:
-        item = SigmaDetectionItem.from_mapping(key if key is None else str(key), value)
+        item = SigmaDetectionItem.from_mapping(key if key is None else str(key), value, policy=POLICY)
         for one in item.value:
             condition(_as_node(item.field, one))
     except SigmaError as error:
@@ -95,9 +99,18 @@ def _sources(
     unknown = [source for source in found if source not in known]
     if not found or unknown:
         what = f"there is no source '{unknown[0]}' for" if unknown else "nothing says which source is"
-        hint = f"Write it in config.yaml: sigma: {{logsources: {{{name}: cloudtrail}}}}, with the source that it is."
-        problems.append(document.mark("logsource").problem(f"{what} the log source '{name}'.", hint))
+        problems.append(document.mark("logsource").problem(f"{what} the log source '{name}'.", _hint(name, terms)))
     return found
+
+
+def _hint(name: str, terms: SigmaTerms) -> str:
+    """With the source of a log source that differs in what else it names, never with that of another service."""
+    parts = set(name.split("/"))
+    for other, sources in terms.logsources.items():
+        if parts > set(other.split("/")):
+            return f"Write it in config.yaml: sigma: {{logsources: {{{name}: {', '.join(sources)}}}}}."
+    said = f"Write it in config.yaml: sigma: {{logsources: {{{name}: SOURCE}}}}"
+    return f"{said}, with the name or type of the source that it is."
 
 
 def _condition(document: Document, parsed: SigmaRule, problems: list[Problem]) -> Condition | None:

@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
+
+import yaml
 
 from daemon.errors import Problem
 from daemon.marked_yaml import named
 from daemon.rules.sigma.documents import Document, Way
 
+_OCTAL = re.compile(r"[-+]?0[0-7_]+")
+
 
 def misshapen(document: Document) -> list[Problem]:
     """Everything that is of the wrong kind."""
-    return [document.mark(*way).problem(message) for way, message in _wrong(document.value)]
+    found = [document.mark(*way).problem(message) for way, message in _wrong(document.value)]
+    return found + [problem for key in ("detection", "filter") for problem in _misread(document, key)]
+
+
+def _misread(document: Document, key: str) -> Iterator[Problem]:
+    """Numbers that YAML 1.1 takes for octal or for a time, such as the id of an AWS account that begins with 0."""
+    for mark, written in document.numbers(key):
+        if _OCTAL.fullmatch(written) or ":" in written:
+            read = yaml.safe_load(written)
+            yield mark.problem(f"YAML takes {written} for the number {read}.", f"Put it in quotes: '{written}'.")
 
 
 def _wrong(value: dict[str, Any]) -> Iterator[tuple[Way, str]]:
     yield from _texts(value, "id", several=False)
     if isinstance(detection := value.get("detection"), dict):
         yield from _detection(detection)
+    if isinstance(excepted := value.get("filter"), dict):
+        yield from _filter(excepted)
     if isinstance(correlation := value.get("correlation"), dict):
         yield from _correlation(correlation)
 
@@ -28,6 +44,12 @@ def _detection(detection: dict[Any, Any]) -> Iterator[tuple[Way, str]]:
     yield from _texts(detection, "condition", "detection", several=True)
     if "condition" in detection and detection["condition"] is None:
         yield ("detection", "condition"), "this is a text, not nothing."
+
+
+def _filter(excepted: dict[Any, Any]) -> Iterator[tuple[Way, str]]:
+    yield from _keys(("filter",), excepted)
+    yield from _texts(excepted, "condition", "filter", several=False)
+    yield from _texts(excepted, "rules", "filter", several=True)
 
 
 def _keys(way: Way, value: Any) -> Iterator[tuple[Way, str]]:

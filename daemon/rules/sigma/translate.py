@@ -5,6 +5,7 @@ Sigma compares texts, whatever a value's type, in any case unless told otherwise
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, TypeAlias
@@ -46,6 +47,8 @@ Said: TypeAlias = tuple[str, Json, bool]
 
 _WILD = {SpecialChars.WILDCARD_MULTI: "*", SpecialChars.WILDCARD_SINGLE: "?"}
 _ESCAPED = str.maketrans({"\\": r"\\", "*": r"\*", "?": r"\?"})
+_LIST = re.compile(r"(\{\}|\[\*?\])+$")
+_NUMBERED = re.compile(r"[\[{]-?\d+[\]}](?=\.|[\[{]|$)")
 _FLAGS = {
     SigmaRegularExpressionFlag.IGNORECASE: "i",
     SigmaRegularExpressionFlag.MULTILINE: "m",
@@ -79,11 +82,17 @@ def condition(node: Any) -> Condition:
 
 
 def path(name: str) -> Path:
-    """A field's. Names may hold what our own paths may not; `{}` after one says that a list stands there."""
+    """A field's. Names may hold what our own paths may not; `{}`, `[]` or `[*]` after one says that a list is there.
+
+    Raises Unusable where one element of a list is meant.
+    """
+    if numbered := _NUMBERED.search(name):
+        hint = f"Leave '{numbered[0]}' out: any element may answer."
+        raise Unusable(f"the field '{name}' names one element of a list, and a path walks all of them.", hint)
     try:
         return parse_path(name)
     except ValueError:
-        return Path(tuple(part.removesuffix("{}").removesuffix("[]") or part for part in name.split(".")))
+        return Path(tuple(_LIST.sub("", part) or part for part in name.split(".")))
 
 
 def path_text(name: str) -> str:
@@ -180,6 +189,7 @@ def _reference(at: Path, value: SigmaFieldReference) -> Condition:
     return Field(at, operator, (path_text(value.field),), ignore_case=True, reference=True, loose=True)
 
 
+_NO_KEYWORD = "a keyword is a text, a number or a regular expression."
 _COMPARISONS: Mapping[CompareOperators, str] = {
     CompareOperators.LT: "lt",
     CompareOperators.LTE: "lte",
@@ -200,6 +210,8 @@ def _keywords(value: SigmaType) -> Condition:
     """Something anywhere in the signal."""
     if isinstance(value, SigmaExpansion):
         return AnyOf(tuple(_keywords(one) for one in value.values))
+    if isinstance(value, SigmaNull | SigmaExists | SigmaFieldReference | SigmaCompareExpression):
+        raise Unusable(_NO_KEYWORD)
     operator, operand, ignore_case = _said(value)
     if operator == "re":
         return Keywords((str(operand),), "re", ignore_case=False)
@@ -207,4 +219,4 @@ def _keywords(value: SigmaType) -> Condition:
         return Keywords((f"*{operand}*",), "glob", ignore_case=ignore_case)
     if operator == "equals" and not isinstance(operand, bool):
         return Keywords((str(operand),), ignore_case=ignore_case)
-    raise Unusable("a keyword is a text, a number or a regular expression.")
+    raise Unusable(_NO_KEYWORD)

@@ -91,12 +91,21 @@ def _aggregate(window: Aggregate, numbers: list[float]) -> float | None:
         case "max":
             return max(numbers)
         case "percentile":
-            return _percentile(sorted(numbers), window.percentile)
+            take = _interpolated if window.interpolated else _percentile
+            return take(sorted(numbers), window.percentile)
 
 
 def _percentile(numbers: Sequence[float], p: float) -> float:
     """The nearest rank: the smallest number that at least p percent of them do not exceed."""
     return numbers[max(0, math.ceil(len(numbers) * p / 100) - 1)]
+
+
+def _interpolated(numbers: Sequence[float], p: float) -> float:
+    """Between the two numbers around the place; of 50, the median."""
+    place = (len(numbers) - 1) * p / 100
+    left = math.floor(place)
+    part = place - left
+    return numbers[left] * (1 - part) + numbers[left + 1] * part if part else numbers[left]
 
 
 def weight(span: Sequence[Entry]) -> float:
