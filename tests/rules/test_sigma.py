@@ -239,7 +239,7 @@ def test_documents_of_one_file_may_share_what_they_say(tmp_path: Path) -> None:
     program = Program([rule.condition for rule in rules])
 
     def told(result: str) -> list[int]:
-        return list(program({"eventName": "ConsoleLogin", "responseElements": {"ConsoleLogin": result}}))
+        return list(program.holding({"eventName": "ConsoleLogin", "responseElements": {"ConsoleLogin": result}}))
 
     assert ["sign-in/2", "sign-in/4", "sign-in/passed"] == [rule.id for rule in rules]
     assert ["A sign-in", "A sign-in from somewhere", "A sign-in"] == [rule.title.render({}) for rule in rules]
@@ -278,8 +278,8 @@ def test_a_filter_must_hold_beside_its_rules(rules: str, held: set[str], tmp_pat
             result = "Failure" if rule.id == "failed" else "Success"
             said = {**robot, "responseElements": {"ConsoleLogin": result}}
             program = Program([rule.condition])
-            assert [0] == program({**said, "userAgent": "a person"})
-            opened |= {rule.id} if program(said) else set()
+            assert [0] == program.holding({**said, "userAgent": "a person"})
+            opened |= {rule.id} if program.holding(said) else set()
 
         assert {"failed", "passed", "other"} - held == opened
 
@@ -356,7 +356,9 @@ def test_a_list_may_be_marked_in_a_field(mark: str, tmp_path: Path) -> None:
     text = BASE.replace("responseElements.ConsoleLogin", f"'a.items{mark}.port'").replace("Failure", "22")
     condition = loaded(tmp_path, {"a.yml": text}).by_id["a"].condition
 
-    assert [0] == Program([condition])({"eventName": "ConsoleLogin", "a": {"items": [{"port": 80}, {"port": 22}]}})
+    assert [0] == Program([condition]).holding(
+        {"eventName": "ConsoleLogin", "a": {"items": [{"port": 80}, {"port": 22}]}}
+    )
 
 
 @pytest.mark.parametrize("said", ["{product: aws, service: cloudtrail}", "{service: cloudtrail}"])

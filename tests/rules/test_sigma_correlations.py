@@ -144,7 +144,7 @@ def _counting(last: Rule, rules: RuleSet, events: Sequence[Event]) -> Found | No
         (tuple(str(_at(event, step.by.get(part) or part)) for part in last.group_by), stamp(event["eventTime"]))
         for step in steps
         for event in events
-        if Program([rules.by_id[step.rule].condition])(event) and _counts(last, event)
+        if Program([rules.by_id[step.rule].condition]).holding(event) and _counts(last, event)
     }
 
 
