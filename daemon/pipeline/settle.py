@@ -43,7 +43,9 @@ class Settle:
             if not _anything(connection):
                 return Idle()
         with self.store.write() as connection:
-            worked = settle(Detecting(connection, self.detection(), engine, now))
+            detecting = Detecting(connection, self.detection(), engine, now)
+            worked = settle(detecting)
+            detecting.flush()
         return WORKED if worked else Idle()
 
 
@@ -55,15 +57,14 @@ def _anything(connection: Connection) -> bool:
 
 
 def settle(detecting: Detecting) -> bool:
-    """Whether anything came of it."""
+    """Whether anything came of it. What is to be written of it, `flush` writes."""
     connection, detection, now = detecting.connection, detecting.detection, detecting.now
     known = [mark for mark in detecting.watermarks.values() if mark is not None]
-    moved = [detecting.settle(kept) for kept in (windows.due(connection, max(known)) if known else ())]
+    moved = [detecting.settle(kept) for kept in (detecting.due(max(known)) if known else ())]
     for incident in detecting.quiet():
         moved.append(hearing.look(connection, detection.terms, incident, detecting, now))
         detecting.touched()
     moved += [_release(connection, detecting, incident) for incident in detecting.held()]
-    detecting.flush()
     return any(moved)
 
 

@@ -17,7 +17,6 @@ _MOST_AT_ONCE = 400
 _OF_KEYS = select(windows).where(tuple_(windows.c.rule, windows.c.key).in_(bindparam("keys", expanding=True)))
 _DUE = select(windows).where(windows.c.due_at <= bindparam("mark", type_=Instant)).order_by(windows.c.due_at)
 _NEW_JUDGEMENT = insert(judgements)
-_NEXT_DUE = select(func.min(windows.c.due_at))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +56,6 @@ def get(connection: Connection, keys: Sequence[tuple[str, str]]) -> dict[tuple[s
 def due(connection: Connection, watermark: datetime) -> list[Kept]:
     """Those that have something to say once all of their sources are read up to `watermark`."""
     return [Kept(**row._mapping) for row in connection.execute(_DUE, {"mark": watermark})]
-
-
-def next_due(connection: Connection) -> datetime | None:
-    """When the first of them will."""
-    at: datetime | None = connection.execute(_NEXT_DUE).scalar_one()
-    return at
 
 
 def put(connection: Connection, kept: Iterable[Kept]) -> None:
