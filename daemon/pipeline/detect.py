@@ -114,6 +114,8 @@ class Detecting:
     """All that wait, for who asks again and again; None: nobody has asked."""
     _recovering: dict[tuple[str, str], Kept] = field(default_factory=dict)
     _judged: list[Judgement] = field(default_factory=list)
+    _happened: dict[int, datetime] = field(default_factory=dict)
+    """When signals did, by their rows."""
     _unheard_of: set[str] = field(default_factory=set)
     """Keys of which there is no incident at all."""
     _soonest: datetime = field(default=_EARLIEST)
@@ -210,6 +212,7 @@ class Detecting:
     def hear(self, wanted: Wanted, row: int) -> None:
         """What each rule that matched makes of a new signal."""
         self._hearing = wanted.signal
+        self._happened[row] = wanted.signal.at
         for match in wanted.matches:
             self.matched[match.rule.id] = self.matched.get(match.rule.id, 0) + 1
             self._hear(match, wanted.signal, row)
@@ -299,11 +302,11 @@ class Detecting:
         standing = incidents.standing(self.connection, match.incident) if joins else None
         if standing is None:
             return
-        known = set(fired.ids)
+        known, first = set(fired.ids), stamp(fired.first_at)
         later = [
             Proof(entry.id, match.rule.id, instant(entry.at), entry.severity, fired=False)
             for entry in self._state(match).entries
-            if instant(entry.at) > fired.first_at and entry.id not in known
+            if entry.id not in known and entry.at > first
         ]
         if later:
             self._prolong(standing, later)
@@ -357,7 +360,8 @@ class Detecting:
         if fired.ids == (row,) and signal is not None:
             return (Proof(row, match.rule.id, signal.at, match.severity),)
         rests_on = [id for id in fired.ids if id > 0]
-        at = signals.instants(self.connection, rests_on)
+        at = self._happened
+        at |= signals.instants(self.connection, [id for id in rests_on if id not in at])
         enough = {by for _, by in fired.completed}
         return tuple(Proof(id, match.rule.id, at[id], match.severity, fired=id in enough) for id in rests_on)
 
