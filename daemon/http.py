@@ -395,7 +395,7 @@ def parse(text: str | bytes) -> Json:
     """Strict JSON that any database can hold: NaN and infinity are refused, NUL and lone surrogates are
     replaced. Raises ValueError."""
     try:
-        value = json.loads(text, parse_constant=_finite, parse_float=_finite)
+        value = _JSON.decode(text if isinstance(text, str) else text.decode(json.detect_encoding(text), "surrogatepass"))
         escaped = b"\\u" if isinstance(text, bytes) else "\\u"
         return _storable(value) if escaped in text else value  # type: ignore[operator]
     except RecursionError as error:
@@ -406,6 +406,10 @@ def _finite(text: str) -> float:
     if math.isfinite(number := float(text)):
         return number
     raise ValueError(f"{text} is not a number that JSON can say")
+
+
+_JSON = json.JSONDecoder(parse_constant=_finite, parse_float=_finite)
+"""Made once: `json.loads` makes one for each text."""
 
 
 def _storable(value: Json) -> Json:
