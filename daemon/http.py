@@ -395,9 +395,9 @@ def parse(text: str | bytes) -> Json:
     """Strict JSON that any database can hold: NaN and infinity are refused, NUL and lone surrogates are
     replaced. Raises ValueError."""
     try:
-        value = _JSON.decode(text if isinstance(text, str) else text.decode(json.detect_encoding(text), "surrogatepass"))
-        escaped = b"\\u" if isinstance(text, bytes) else "\\u"
-        return _storable(value) if escaped in text else value  # type: ignore[operator]
+        whole = text if isinstance(text, str) else text.decode(json.detect_encoding(text), "surrogatepass")
+        value = _JSON.decode(whole)
+        return _storable(value) if "\\u" in whole else value
     except RecursionError as error:
         raise ValueError("too deep") from error
 

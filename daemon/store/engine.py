@@ -64,12 +64,12 @@ class Store:
         with self._one_writer if self.sqlite else contextlib.nullcontext(), self._writing.begin() as connection:
             if not self.sqlite:
                 connection.execute(select(writer.c.only).with_for_update())
-            connection.info[_THEN] = then
-            connection.info[_REMEMBERED] = {}
+            info = connection.info
+            info[_THEN], info[_REMEMBERED] = then, {}
             try:
                 yield connection
             finally:
-                connection.info.pop(_REMEMBERED)  # whoever has the connection next may find it otherwise
+                del info[_REMEMBERED]  # whoever has the connection next may find things otherwise
         for call in then:
             call()
 

@@ -17,6 +17,9 @@ _MOST_AT_ONCE = 400
 _OF_KEYS = select(windows).where(tuple_(windows.c.rule, windows.c.key).in_(bindparam("keys", expanding=True)))
 _DUE = select(windows).where(windows.c.due_at <= bindparam("mark", type_=Instant)).order_by(windows.c.due_at)
 _NEW_JUDGEMENT = insert(judgements)
+_FIRST_OPENED = select(func.min(judgements.c.recorded_at)).where(
+    judgements.c.incident == bindparam("asked"), judgements.c.outcome.in_(("opened", "held", "shadow"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +102,7 @@ def judged(connection: Connection, key: str, limit: int = 500) -> list[Judgement
 
 def opened_at(connection: Connection, incident: str, otherwise: datetime) -> datetime:
     """When an incident opened for the first time: that of its first episode."""
-    first = select(func.min(judgements.c.recorded_at)).where(
-        judgements.c.incident == incident, judgements.c.outcome.in_(("opened", "held", "shadow"))
-    )
-    at: datetime | None = connection.execute(first).scalar_one()
+    at: datetime | None = connection.execute(_FIRST_OPENED, {"asked": incident}).scalar_one()
     return at or otherwise
 
 
