@@ -26,11 +26,12 @@ def counted(world: World) -> Iterator[dict[str, int]]:
     """Statements, the values that were bound in them, and the rows that they wrote to `evidence`."""
     found = {"statements": 0, "bound": 0, "evidence": 0}
 
-    def seen(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:
+    def seen(connection: Any, cursor: Any, statement: str, parameters: Any, *more: Any) -> None:
         found["statements"] += 1
-        found["bound"] += sum(map(len, parameters)) if many else len(parameters)
+        rows = parameters if isinstance(parameters, list) else [parameters]
+        found["bound"] += sum(map(len, rows))
         if statement.startswith("INSERT INTO evidence"):
-            found["evidence"] += len(parameters) if many else 1
+            found["evidence"] += len(rows)
 
     with world.store.write() as connection:
         engine = connection.engine
