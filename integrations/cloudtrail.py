@@ -30,6 +30,8 @@ _NEEDS = "cloudtrail:LookupEvents"
 _BY_EVENTBRIDGE = " via CloudTrail"
 _LOOKED_AT = 10
 """Entries of a recording by which it is known for CloudTrail's: one of them may be spoilt."""
+_RECORD = frozenset({"eventID", "eventTime"})
+"""What every record has."""
 
 
 EXAMPLE = Example(
@@ -151,6 +153,8 @@ def _signal(source: str, record: Json, region: str) -> Signal:
 def recorded(name: str, document: Json) -> Iterable[Signal | Unreadable] | None:
     """Of a trail's file, an answer of LookupEvents, an event of EventBridge (by SQS and SNS as well), a record, or a
     list of any of these."""
+    if isinstance(document, dict) and document.keys() >= _RECORD:
+        return _signals(name, [document])
     listed = document.get("Records", document.get("Events")) if isinstance(document, dict) else None
     entries = listed if isinstance(listed, list) else list(_aws.unwrapped(document))
     known = entries == listed == [] or any(map(_is_ours, entries[:_LOOKED_AT]))
@@ -160,7 +164,7 @@ def recorded(name: str, document: Json) -> Iterable[Signal | Unreadable] | None:
 def _is_ours(entry: Json) -> bool:
     if not isinstance(entry, dict):
         return False
-    ours = {"eventID", "eventTime"} <= entry.keys() or "CloudTrailEvent" in entry
+    ours = entry.keys() >= _RECORD or "CloudTrailEvent" in entry
     return ours or str(entry.get("detail-type")).endswith(_BY_EVENTBRIDGE)
 
 

@@ -32,7 +32,9 @@ from daemon.rules.reader import nearest
 from daemon.store import history
 from daemon.store.engine import Store
 
-_AT_ONCE = 1_000
+_AT_ONCE = 32
+"""Records that are held at a time: more of them fall out of the processor's cache before they are looked at."""
+_SHOWN_EVERY = 1_000
 
 
 def backtest(options: argparse.Namespace) -> int:
@@ -95,7 +97,8 @@ def _batches(
     source = _kept(options, config) if options.since else _recorded(options, names, words, told, step)
     while batch := list(islice(source, _AT_ONCE)):
         told.records += len(batch)
-        step()
+        if told.records % _SHOWN_EVERY < _AT_ONCE:
+            step()
         yield batch
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Protocol
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from daemon.desk.episodes import Episode, divide
 from daemon.model import Incident, IncidentState
@@ -48,13 +48,13 @@ class Division:
 
 
 def write(
-    connection: Connection, incident: Incident, row: Row[Any], said: Sequence[Proof], records: Records
+    connection: Connection, incident: Incident, known: incidents.Kept, said: Sequence[Proof], records: Records
 ) -> Division | None:
     """Writes which evidence is of which episode, and when each began and was over. None if there is none in reach.
 
     What was over before the first thing said is not touched: it would be divided as it is.
     """
-    since = min([proof.at for proof in said] + ([row.clear_at] if row.clear_at else []))
+    since = min([proof.at for proof in said] + ([known.clear_at] if known.clear_at else []))
     kept = episodes.reaching(connection, incident.id, since)
     if not kept and not any(proof.fired for proof in said):
         return None
@@ -62,15 +62,15 @@ def write(
     standing = incidents.proofs(connection, incident.id, first)
     recoveries = [proof for proof in records.recoveries(incident.key) if proof.at >= since]
     heard = _heard(standing, [*_words(incident, kept), *said, *recoveries])
-    read_to = _read_to(records.read_to(row.sources), kept, standing)
-    quiet_for = incidents.quiet_of(row)
+    read_to = _read_to(records.read_to(known.sources), kept, standing)
+    quiet_for = known.quiet_for
     found = divide(heard, quiet_for, read_to, records.rests_on)
-    if found.episodes and _is_over_for_good(incident, row, found.episodes[-1]):
-        heard.append(_ended(incident, row.over_at))
+    if found.episodes and known.over_at and _is_over_for_good(incident, known, found.episodes[-1]):
+        heard.append(_ended(incident, known.over_at))
         found = divide(heard, quiet_for, read_to, records.rests_on)
     if not found.episodes:
         return None
-    _write(connection, incident.id, first, found.episodes, standing)
+    _write(connection, incident.id, first, found.episodes, standing, kept)
     parts = {proof.signal or proof for each in found.episodes for proof in each.proofs}
     placed = any((proof.signal or proof) in parts for proof in said)
     return Division(found.episodes, first + len(found.episodes) - 1, found.look_at, placed)
@@ -107,20 +107,23 @@ def _read_to(read_to: datetime | None, kept: Iterable[Kept], standing: Iterable[
     return max([*quiet, *([read_to] if read_to else [])], default=None)
 
 
-def _is_over_for_good(incident: Incident, row: Row[Any], last: Episode) -> bool:
+def _is_over_for_good(incident: Incident, known: incidents.Kept, last: Episode) -> bool:
     """People were told that it is over, and what came since came later than it may: it begins nothing again."""
-    told = last.over_at is None and row.told_at >= last.began_at
+    told = last.over_at is None and known.told_at >= last.began_at
     return told and incident.state is not IncidentState.OPEN
 
 
 def _write(
-    connection: Connection, incident: str, first: int, found: Sequence[Episode], standing: Mapping[Proof, int]
-) -> None:
+    connection: Connection, incident: str, first: int, found: Sequence[Episode], standing: Mapping[Proof, int],
+    known: Sequence[Kept],
+) -> None:  # fmt: skip
     numbers = {proof: number for number, each in enumerate(found, first) for proof in each.proofs if proof.signal}
     incidents.link(connection, incident, {p: number for p, number in numbers.items() if standing.get(p) != number})
     placed = {proof.signal for proof in numbers}
     incidents.unlink(connection, incident, [proof.signal for proof in standing if proof.signal not in placed])
-    episodes.replace(connection, incident, first, [_kept(number, each) for number, each in enumerate(found, first)])
+    now = [_kept(number, each) for number, each in enumerate(found, first)]
+    if now != list(known):
+        episodes.replace(connection, incident, first, now)
 
 
 def _kept(number: int, episode: Episode) -> Kept:

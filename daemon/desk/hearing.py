@@ -63,7 +63,7 @@ def open_or_join(
         incident = life.open_first(connection, terms, opening, min(proof.at for proof in said), now)
         life.set_going(connection, terms, incident, opening, now)
         return _weave(connection, terms, incident, said, records, now).incident, "opened"
-    if _goes_on(connection, standing, said, opening.quiet_for):
+    if _goes_on(connection, standing, said, opening.quiet_for, opening.at):
         incident = life.join(connection, standing, opening)
         life.set_going(connection, terms, incident, opening, now)
         return incident, "joined"
@@ -73,16 +73,16 @@ def open_or_join(
 
 def look(connection: Connection, terms: Terms, incident: Incident, records: Records, now: datetime) -> bool:
     """Its sources have been read further: what was quiet may be over. Whether anything is otherwise now."""
-    before = incidents.row_of(connection, incident.id)
+    before = incidents.kept(connection, incident.id)
     _weave(connection, terms, incident, (), records, now)
-    return incidents.row_of(connection, incident.id) != before
+    return incidents.kept(connection, incident.id) != before
 
 
 def prolong(
     connection: Connection, terms: Terms, incident: Incident, proofs: Sequence[Proof], records: Records, now: datetime
 ) -> bool:
     """More signals of what is on already, or was when they happened: evidence, and no more. Whether any is."""
-    if _goes_on(connection, incident, proofs, incidents.quiet_for(connection, incident.id)):
+    if _goes_on(connection, incident, proofs, incidents.kept(connection, incident.id).quiet_for):
         return True
     return _weave(connection, terms, incident, proofs, records, now).placed
 
@@ -99,24 +99,35 @@ def over(
     return woven.incident if woven.placed else None
 
 
-def _goes_on(connection: Connection, incident: Incident, proofs: Sequence[Proof], quiet_for: timedelta | None) -> bool:
+def _goes_on(
+    connection: Connection, incident: Incident, proofs: Sequence[Proof], quiet_for: timedelta | None,
+    at: datetime | None = None,
+) -> bool:  # fmt: skip
     """Links what happened within an episode that goes on, and nothing else: it moves neither end of any, and most
-    signals are such. Whether it is so."""
-    row = incidents.row_of(connection, incident.id)
-    newest = max(proof.at for proof in proofs)
-    gap = row.clear_at is not None and max(newest, row.last_signal_at) > row.clear_at
-    if incident.state is not IncidentState.OPEN or gap or quiet_for != incidents.quiet_of(row):
+    signals are such. `at`: of an opening. Whether it is so."""
+    kept = incidents.kept(connection, incident.id)
+    last = max(kept.incident.last_signal_at, *(proof.at for proof in proofs))
+    gap = kept.clear_at is not None and last > kept.clear_at
+    if incident.state is not IncidentState.OPEN or gap or quiet_for != kept.quiet_for:
         return False
-    new = set(proofs)
-    if any(proof.at < row.told_at for proof in proofs):
-        new -= incidents.known(connection, incident.id, [proof.signal for proof in proofs])
-        if any(proof.at < row.told_at for proof in new):
-            return False
-    incidents.link(connection, incident.id, {proof: incident.episode for proof in new if proof.signal})
-    last = max(newest, row.last_signal_at)
+    new = incidents.unlinked(connection, incident.id, incident.episode, proofs)
+    follows = all(proof.signal for proof in proofs) and (at is None or kept.told_at <= at <= last)
+    late = [proof for proof in (new if follows else proofs) if proof.at < kept.told_at]
+    if late and not _are_known(connection, incident, late, exactly=not follows):
+        return False
+    links = {proof: incident.episode for proof in new if proof.signal and proof.at >= kept.told_at}
+    incidents.link(connection, incident.id, links)
     clear_at = None if quiet_for is None else last + quiet_for
     incidents.change(connection, incident.id, last_signal_at=last, clear_at=clear_at)
     return True
+
+
+def _are_known(connection: Connection, incident: Incident, said: Sequence[Proof], *, exactly: bool) -> bool:
+    """Whether to divide the evidence anew would find nothing new in these, or, `exactly`, none is told otherwise."""
+    known = incidents.known(connection, incident.id, [proof.signal for proof in said])
+    if exactly:
+        return all(known.get(proof.signal) == proof for proof in said)
+    return all(one is not None and one.fired >= proof.fired for proof in said for one in [known.get(proof.signal)])
 
 
 def _reopenable(connection: Connection, opening: Opening) -> Incident | None:
@@ -143,16 +154,16 @@ def _weave(
     last episode alone, and only if it is not the one that they were told of last."""
     if opening is not None:
         incidents.change(connection, incident.id, quiet_seconds=life.seconds(opening.quiet_for))
-    row = incidents.row_of(connection, incident.id)
-    found = division.write(connection, incident, row, said, records)
+    kept = incidents.kept(connection, incident.id)
+    found = division.write(connection, incident, kept, said, records)
     if found is None:
         return _Woven(incident, "old", False)
     last = found.episodes[-1]
     outcome: Outcome = "old"
-    told = row.told_at >= last.began_at
+    told = kept.told_at >= last.began_at
     here = opening if opening is not None and last.holds(opening.at) else None
     if incident.state is IncidentState.OPEN and not told:
-        ended = found.told(row.told_at)
+        ended = found.told(kept.told_at)
         life.clear(connection, terms, incident, ended, why, now)
         incident = incidents.get(connection, incident.id) or incident
     if not told and (here or last.over_at is None):

@@ -118,7 +118,7 @@ def open_first(connection: Connection, terms: Terms, opening: Opening, first_at:
             "held": opening.held and dict(opening.held),
         },
     )  # fmt: skip
-    episodes.replace(connection, id, 1, [Kept(1, first_at)])
+    episodes.add(connection, id, [Kept(1, first_at)])
     tallies.add(connection, tallying.of_opening(incident, now), now)
     _tell_opened(connection, "incident opened", incident, opening, first_at, now)
     return incident

@@ -16,6 +16,7 @@ from daemon.desk.telling import tell
 from daemon.model import SHADOW_KEY, Incident, Json, Signal
 from daemon.pipeline.open import SHADOW, Detection, opening_again, opening_of
 from daemon.pipeline.sift import Wanted, thinned
+from daemon.pipeline.waiting import Waiting
 from daemon.rules import windows as window_of
 from daemon.rules.engine import Engine, Match
 from daemon.rules.explain import explain
@@ -90,8 +91,14 @@ class Detecting:
     """The one that is being heard, for the log."""
     _states: dict[tuple[str, str], State] = field(default_factory=dict)
     _moved: dict[tuple[str, str], _Moved] = field(default_factory=dict)
+    _unwritten: dict[tuple[str, str], _Moved] = field(default_factory=dict)
+    """Those that moved, and are put aside to be written."""
+    _waiting: Waiting | None = None
+    """All that wait, for who asks again and again; None: nobody has asked."""
     _recovering: dict[tuple[str, str], Kept] = field(default_factory=dict)
     _judged: list[Judgement] = field(default_factory=list)
+    _happened: dict[int, datetime] = field(default_factory=dict)
+    """When signals did, by their rows."""
     _unheard_of: set[str] = field(default_factory=set)
     """Keys of which there is no incident at all."""
     _soonest: datetime = field(default=_EARLIEST)
@@ -138,11 +145,24 @@ class Detecting:
     def next_due(self, before: datetime) -> datetime | None:
         """When, in event time, the first of what waits has something to say; None if that is not before `before`."""
         if self._soonest < before and self._has_moved:
-            self._write_windows()
             self._clears = self._clears or incidents.next_clear(self.connection) or _LATEST
-            self._soonest = min(windows.next_due(self.connection) or _LATEST, self._clears)
+            due = self._all_waiting().next_due()
+            self._soonest = self._clears if due is None else min(instant(due), self._clears)
             self._has_moved = False
         return self._soonest if self._soonest < before else None
+
+    def due(self, mark: datetime) -> list[Kept]:
+        """Windows that have something to say once all of their sources are read up to `mark`."""
+        if self._waiting is None:
+            return windows.due(self.connection, mark)
+        return self._all_waiting().due(stamp(mark))
+
+    def _all_waiting(self) -> Waiting:
+        if self._waiting is None:
+            self._write_windows()
+            self._waiting = Waiting(windows.due(self.connection, _LATEST))
+        self._put_aside()
+        return self._waiting
 
     def touched(self) -> None:
         """An incident may have changed, and with it when it clears and whether it is held."""
@@ -166,15 +186,25 @@ class Detecting:
         windows.judge(self.connection, self._judged)
         self._judged.clear()
 
-    def _write_windows(self) -> None:
-        moved = [self._kept(rule, key, to) for (rule, key), to in self._moved.items()]
-        windows.put(self.connection, [*moved, *self._recovering.values()])
+    def _put_aside(self) -> None:
+        """What has moved waits for something else now, and is still to be written."""
+        if self._waiting is not None:
+            for key, moved in self._moved.items():
+                self._waiting.move(key, moved.group, moved.due)
+        self._unwritten |= self._moved
         self._moved.clear()
+
+    def _write_windows(self) -> None:
+        self._put_aside()
+        moved = [self._kept(rule, key, to) for (rule, key), to in self._unwritten.items()]
+        windows.put(self.connection, [*moved, *self._recovering.values()])
+        self._unwritten.clear()
         self._recovering.clear()
 
     def hear(self, wanted: Wanted, row: int) -> None:
         """What each rule that matched makes of a new signal."""
         self._hearing = wanted.signal
+        self._happened[row] = wanted.signal.at
         self._count(wanted)
         for match in wanted.matches:
             self._hear(match, wanted.signal, row)
@@ -268,11 +298,11 @@ class Detecting:
         standing = incidents.standing(self.connection, match.incident) if joins else None
         if standing is None:
             return
-        known = set(fired.ids)
+        known, first = set(fired.ids), stamp(fired.first_at)
         later = [
             Proof(entry.id, match.rule.id, instant(entry.at), entry.severity, fired=False)
             for entry in self._state(match).entries
-            if instant(entry.at) > fired.first_at and entry.id not in known
+            if entry.id not in known and entry.at > first
         ]
         if later:
             self._prolong(standing, later)
@@ -327,7 +357,8 @@ class Detecting:
         if fired.ids == (row,) and signal is not None:
             return (Proof(row, match.rule.id, signal.at, match.severity),)
         rests_on = [id for id in fired.ids if id > 0]
-        at = signals.instants(self.connection, rests_on)
+        at = self._happened
+        at |= signals.instants(self.connection, [id for id in rests_on if id not in at])
         enough = {by for _, by in fired.completed}
         return tuple(Proof(id, match.rule.id, at[id], match.severity, fired=id in enough) for id in rests_on)
 
@@ -390,6 +421,8 @@ class Detecting:
         if rule is None or rule.window is None:
             windows.forget(self.connection, kept.rule, kept.key)
             self._has_moved = True
+            if self._waiting is not None:
+                self._waiting.move((kept.rule, kept.key), kept.group, None)
             return True
         mark = self.read_to(self.detection.watched(rule.sources))
         if mark is None or kept.due_at is None or mark <= kept.due_at:

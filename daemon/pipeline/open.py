@@ -82,14 +82,15 @@ def opening_of(
 
 def opening_again(connection: Connection, incident: Incident, proofs: tuple[Proof, ...] = ()) -> Opening:
     """What opens an incident again by what is known of itself: its rule may have changed, or be gone."""
+    known = incidents.kept(connection, incident.id)
     hit = dict.fromkeys(ticket.client for ticket in tickets.of_incident(connection, incident.id))
     at = proofs[0].at if proofs else incident.last_signal_at
     return Opening(
         key=incident.key, rule=incident.rule, title=incident.title,
         severity=proofs[0].severity if proofs else incident.severity, at=at, began_at=min(incident.began_at, at),
-        proofs=proofs, sources=tuple(incidents.sources_of(connection, incident.id)), clients=tuple(hit) or (INTERNAL,),
+        proofs=proofs, sources=tuple(known.sources), clients=tuple(hit) or (INTERNAL,),
         class_=incident.class_, location=incident.location, team=incident.team, group=incident.group,
-        runbook=incident.runbook, origin=incident.origin, quiet_for=incidents.quiet_for(connection, incident.id),
+        runbook=incident.runbook, origin=incident.origin, quiet_for=known.quiet_for,
     )  # fmt: skip
 
 

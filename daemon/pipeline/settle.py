@@ -52,7 +52,9 @@ class Settle:
             if not changed and not _anything(connection):
                 return Idle()
         with self.store.write() as connection:
-            worked = settle(Detecting(connection, detection, engine, now), changed)
+            detecting = Detecting(connection, detection, engine, now)
+            worked = settle(detecting, changed)
+            detecting.flush()
         self._looked, self._hung_on = held, hangs_on  # as they were read: what moved since is looked at again
         return WORKED if worked else Idle()
 
@@ -65,10 +67,11 @@ def _anything(connection: Connection) -> bool:
 
 
 def settle(detecting: Detecting, changed: Collection[str] | None = None) -> bool:
-    """Whether anything came of it. `changed`: the held incidents that may be held no longer; None: any."""
+    """Whether anything came of it. `changed`: the held incidents that may be held no longer; None: any. What is to be
+    written of it, `flush` writes."""
     connection, detection, now = detecting.connection, detecting.detection, detecting.now
     known = [mark for mark in detecting.watermarks.values() if mark is not None]
-    moved = [detecting.settle(kept) for kept in (windows.due(connection, max(known)) if known else ())]
+    moved = [detecting.settle(kept) for kept in (detecting.due(max(known)) if known else ())]
     for incident in detecting.quiet():
         moved.append(hearing.look(connection, detection.terms, incident, detecting, now))
         detecting.touched()
@@ -77,7 +80,6 @@ def settle(detecting: Detecting, changed: Collection[str] | None = None) -> bool
         for incident in (detecting.held() if changed is None or changed else ())
         if changed is None or incident.id in changed
     ]
-    detecting.flush()
     return any(moved)
 
 

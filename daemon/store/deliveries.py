@@ -124,6 +124,14 @@ _WAS_OWED = select(deliveries.c.id).where(
     deliveries.c.state != "cancelled",
 )  # fmt: skip
 
+_CANCEL_UNSENT = (
+    update(deliveries)
+    .where(deliveries.c.incident == bindparam("of_incident"), deliveries.c.role == bindparam("of_role"))
+    .where(deliveries.c.key == bindparam("asked"), deliveries.c.verb == "open", deliveries.c.state == "pending")
+    .where(deliveries.c.started_at.is_(None))
+    .values(state="cancelled", finished_at=bindparam("finished_at"), reason="overtaken")
+)
+
 
 def next_due(connection: Connection, role: str) -> datetime | None:
     """When a delivery of `role` may next be claimed."""
@@ -171,15 +179,8 @@ def _settle(connection: Connection, claimed: Claimed, holder: str, values: Mappi
 
 def cancel_unsent(connection: Connection, incident: str, role: str, key: str, now: datetime) -> bool:
     """Takes back an opening that never left: nothing outside knows of it. False if it left, or may have."""
-    return (
-        connection.execute(
-            update(deliveries)
-            .where(deliveries.c.incident == incident, deliveries.c.role == role, deliveries.c.key == key)
-            .where(deliveries.c.verb == "open", deliveries.c.state == "pending", deliveries.c.started_at.is_(None))
-            .values(state="cancelled", finished_at=now, reason="overtaken")
-        ).rowcount
-        > 0
-    )
+    asked = {"of_incident": incident, "of_role": role, "asked": key, "finished_at": now}
+    return connection.execute(_CANCEL_UNSENT, asked).rowcount > 0
 
 
 def receipt_of(connection: Connection, role: str, key: str) -> Json:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from sqlalchemy import Connection, Engine, Insert, Table, create_engine, event, select, text
 from sqlalchemy.dialects import postgresql, sqlite
@@ -27,6 +27,9 @@ from daemon.errors import ConfigError, Problem
 from daemon.store.schema import writer
 
 _THEN = "once committed"
+_REMEMBERED = "remembered"
+
+T = TypeVar("T")
 
 
 class Store:
@@ -61,8 +64,12 @@ class Store:
         with self._one_writer if self.sqlite else contextlib.nullcontext(), self._writing.begin() as connection:
             if not self.sqlite:
                 connection.execute(select(writer.c.only).with_for_update())
-            connection.info[_THEN] = then
-            yield connection
+            info = connection.info
+            info[_THEN], info[_REMEMBERED] = then, {}
+            try:
+                yield connection
+            finally:
+                del info[_REMEMBERED]  # whoever has the connection next may find things otherwise
         for call in then:
             call()
 
@@ -117,6 +124,7 @@ class Store:
         writing = create_engine(self.url, poolclass=StaticPool, connect_args={"check_same_thread": False})
         event.listen(writing, "connect", _prepare_sqlite)
         event.listen(writing, "begin", _begin_immediate)
+        event.listen(writing, "rollback_savepoint", _forget)
         reading = create_engine(
             URL.create("sqlite", database=f"file:{path.absolute()}", query={"mode": "ro", "uri": "true"}),
             poolclass=NullPool,
@@ -128,6 +136,7 @@ class Store:
 
     def _postgresql_engines(self) -> tuple[Engine, Engine]:
         writing = create_engine(self.url, pool_pre_ping=True, pool_size=8, max_overflow=8)
+        event.listen(writing, "rollback_savepoint", _forget)
         reading = writing.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         return writing, reading
 
@@ -135,6 +144,13 @@ class Store:
 def once_committed(connection: Connection, call: Callable[[], None]) -> None:
     """Calls it after the transaction has committed, in the order in which it was asked; never if it is undone."""
     connection.info[_THEN].append(call)
+
+
+def remembered(connection: Connection, kind: type[T]) -> T:
+    """What the transaction has read so far and keeps, a `kind()` of its own: transactions that write follow one
+    another, so what was read stands until it writes itself. One that only reads keeps nothing."""
+    kept: dict[type[T], T] = connection.info.get(_REMEMBERED, {})
+    return kept[kind] if kind in kept else kept.setdefault(kind, kind())
 
 
 def insert_new(
@@ -156,6 +172,10 @@ def _insert_new(dialect: str, table: Table, replace: tuple[str, ...], returning:
     if returning:
         return new.returning(*(table.c[name] for name in returning))
     return new.inline().execution_options(preserve_rowcount=True)
+
+
+def _forget(connection: Connection, name: str, context: object) -> None:
+    connection.info[_REMEMBERED].clear()  # some of it may be undone
 
 
 def _begin(connection: Connection) -> None:

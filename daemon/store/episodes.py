@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, delete, insert, or_, select, true, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, or_, select, update
 
 from daemon.store.schema import episodes
+
+_OF = select(episodes).where(episodes.c.incident == bindparam("asked")).order_by(episodes.c.episode)
+_REACHING = _OF.where(or_(episodes.c.over_at.is_(None), episodes.c.over_at >= bindparam("since")))
+_FORGET = delete(episodes).where(episodes.c.incident == bindparam("asked"), episodes.c.episode >= bindparam("first"))
+_ADD = insert(episodes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,25 +32,26 @@ class Kept:
 
 def reaching(connection: Connection, incident: str, since: datetime) -> list[Kept]:
     """Those that were not over before `since`, in order."""
-    return _kept(connection, incident, or_(episodes.c.over_at.is_(None), episodes.c.over_at >= since))
+    return _kept(connection.execute(_REACHING, {"asked": incident, "since": since}))
 
 
 def of(connection: Connection, incident: str) -> list[Kept]:
     """All of them, in order."""
-    return _kept(connection, incident, true())
+    return _kept(connection.execute(_OF, {"asked": incident}))
 
 
-def _kept(connection: Connection, incident: str, which: ColumnElement[bool]) -> list[Kept]:
-    rows = connection.execute(
-        select(episodes).where(episodes.c.incident == incident, which).order_by(episodes.c.episode)
-    )
+def _kept(rows: Iterable[Row[Any]]) -> list[Kept]:
     return [Kept(row.episode, row.began_at, row.over_at, row.said_at, row.over_by_word) for row in rows]
 
 
 def replace(connection: Connection, incident: str, first: int, kept: Sequence[Kept]) -> None:
     """Puts these in the place of the `first` and all after it."""
-    connection.execute(delete(episodes).where(episodes.c.incident == incident, episodes.c.episode >= first))
-    connection.execute(insert(episodes), [{"incident": incident, **asdict(each)} for each in kept])
+    connection.execute(_FORGET, {"asked": incident, "first": first})
+    add(connection, incident, kept)
+
+
+def add(connection: Connection, incident: str, kept: Sequence[Kept]) -> None:
+    connection.execute(_ADD, [{"incident": incident, **asdict(each)} for each in kept])
 
 
 def end(connection: Connection, incident: str, at: datetime) -> None:

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, delete, func, insert, select, update
 
-from daemon.model import SHADOW_KEY, Incident, IncidentState, Severity
+from daemon.model import SHADOW_KEY, Incident, IncidentState, Role, Severity
 from daemon.store import rows
-from daemon.store.columns import Instant
-from daemon.store.engine import insert_new
+from daemon.store.columns import Document, Instant
+from daemon.store.engine import insert_new, remembered
 from daemon.store.schema import evidence, incidents, tickets
 
 _MOST_AT_ONCE = 400
 _NEXT_CLEAR = select(func.min(incidents.c.clear_at))
-_LATEST = (
-    select(incidents)
-    .where(incidents.c.key == bindparam("asked"))
-    .order_by(incidents.c.state == IncidentState.ENDED.value, incidents.c.ended_at.desc())
-    .limit(1)
-)
 _STANDING = select(incidents).where(
     incidents.c.key == bindparam("asked"), incidents.c.state != IncidentState.ENDED.value
 )
@@ -33,6 +27,9 @@ _LATEST_ENDED = (
     .order_by(incidents.c.ended_at.desc())
     .limit(1)
 )
+_DOCUMENTS = frozenset(column.name for column in incidents.c if isinstance(column.type, Document))
+_MOVES = frozenset({"state", "key"})
+"""What decides which incident of a key is the one that has not ended."""
 _ADD = insert(incidents).inline()
 _CHANGE = update(incidents).where(incidents.c.id == bindparam("asked"))
 _HELD = select(incidents).where(incidents.c.state == IncidentState.OPEN.value, incidents.c.held.is_not(None))
@@ -41,6 +38,14 @@ _QUIET = (
     .where(incidents.c.clear_at <= bindparam("mark", type_=Instant))
     .order_by(incidents.c.clear_at, incidents.c.id)
 )
+_PROOFS = (
+    select(evidence)
+    .where(evidence.c.incident == bindparam("asked"), evidence.c.episode >= bindparam("first"))
+    .order_by(evidence.c.at, evidence.c.recovered, evidence.c.signal)
+)
+_OF_SIGNALS = (evidence.c.incident == bindparam("asked"), evidence.c.signal.in_(bindparam("signals", expanding=True)))
+_AMONG = select(evidence).where(*_OF_SIGNALS)
+_UNLINK = delete(evidence).where(*_OF_SIGNALS)
 _OWED = (
     select(tickets.c.id)
     .where(tickets.c.incident == bindparam("asked"), tickets.c.state.not_in(("resolved", "closed", "cancelled")))
@@ -52,17 +57,88 @@ def not_in_shadow() -> ColumnElement[bool]:
     return ~incidents.c.key.startswith(SHADOW_KEY)
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An incident, and what the store alone knows of it."""
+
+    incident: Incident
+    roles: frozenset[Role]
+    """What this episode has set going already."""
+    sources: frozenset[str]
+    quiet_for: timedelta | None
+    clear_at: datetime | None
+    told_at: datetime
+    over_at: datetime | None
+    """When its latest episode was over, in event time; None while it is open."""
+
+
+@dataclass(slots=True)
+class _Known:
+    """Of incidents and evidence, by the transaction that writes."""
+
+    rows: dict[str, dict[str, Any]] = field(default_factory=dict)
+    standing: dict[str, str | None] = field(default_factory=dict)
+    """By key, the one that has not ended."""
+    evidence: dict[str, dict[int, tuple[int, bool]]] = field(default_factory=dict)
+    """By incident, signals that are: of which episode, and whether they have fired."""
+
+    def learn(self, row: Row[Any] | None, key: str | None = None) -> dict[str, Any] | None:
+        """`key`: of which it is the one that has not ended, if there is one."""
+        if key is not None:
+            self.standing[key] = None if row is None else row.id
+        return None if row is None else self.rows.setdefault(row.id, dict(row._mapping))
+
+    def change(self, id: str, values: Mapping[str, Any]) -> None:
+        if not _MOVES.isdisjoint(values):
+            self.standing.clear()
+        if not _DOCUMENTS.isdisjoint(values):  # the database may have them back in another shape
+            self.rows.pop(id, None)
+        elif id in self.rows:
+            self.rows[id] |= values
+
+
+def _row(connection: Connection, id: str) -> dict[str, Any] | None:
+    mine = remembered(connection, _Known)
+    return mine.rows.get(id) or mine.learn(connection.execute(_ROW_OF, {"asked": id}).one_or_none())
+
+
+def _recent(which: ColumnElement[bool]) -> Select[Any]:
+    ended = incidents.c.state == IncidentState.ENDED.value
+    return select(incidents).where(which).order_by(ended, incidents.c.opened_at.desc()).limit(bindparam("most"))
+
+
+_RECENT = {False: _recent(not_in_shadow()), True: _recent(~not_in_shadow())}
+
+
 def add(connection: Connection, values: Mapping[str, Any]) -> None:
     connection.execute(_ADD, dict(values))
+    remembered(connection, _Known).standing.pop(values["key"], None)
 
 
 def change(connection: Connection, id: str, **values: Any) -> None:
-    connection.execute(_CHANGE, {"asked": id, **values})
+    mine = remembered(connection, _Known)
+    row = mine.rows.get(id)
+    if row is not None:
+        values = {name: value for name, value in values.items() if row[name] != value}
+    if values:
+        connection.execute(_CHANGE, {"asked": id, **values})
+        mine.change(id, values)
 
 
 def get(connection: Connection, id: str) -> Incident | None:
-    row = connection.execute(_ROW_OF, {"asked": id}).one_or_none()
-    return None if row is None else rows.incident(row)
+    row = _row(connection, id)
+    return None if row is None else rows.incident_of(row)
+
+
+def kept(connection: Connection, id: str) -> Kept:
+    """Of an incident that there is."""
+    row = _row(connection, id)
+    assert row is not None
+    return Kept(
+        incident=rows.incident_of(row), roles=frozenset(row["roles"]), sources=frozenset(row["sources"]),
+        quiet_for=None if row["quiet_seconds"] is None else timedelta(seconds=row["quiet_seconds"]),
+        clear_at=row["clear_at"], told_at=row["told_at"], over_at=row["over_at"],
+    )  # fmt: skip
 
 
 def by_id(connection: Connection, ids: Collection[str]) -> dict[str, Incident]:
@@ -72,14 +148,18 @@ def by_id(connection: Connection, ids: Collection[str]) -> dict[str, Incident]:
 
 def standing(connection: Connection, key: str) -> Incident | None:
     """The one incident of `key` that has not ended."""
-    row = connection.execute(_STANDING, {"asked": key}).one_or_none()
-    return None if row is None else rows.incident(row)
+    mine = remembered(connection, _Known)
+    if mine.standing.get(key) is not None:
+        return get(connection, str(mine.standing[key]))
+    if key in mine.standing:
+        return None
+    row = mine.learn(connection.execute(_STANDING, {"asked": key}).one_or_none(), key)
+    return None if row is None else rows.incident_of(row)
 
 
 def latest(connection: Connection, key: str) -> Incident | None:
     """The one of `key` that has not ended, else the one that ended last."""
-    row = connection.execute(_LATEST, {"asked": key}).one_or_none()
-    return None if row is None else rows.incident(row)
+    return standing(connection, key) or latest_ended(connection, key)
 
 
 def latest_ended(connection: Connection, key: str) -> Incident | None:
@@ -89,17 +169,16 @@ def latest_ended(connection: Connection, key: str) -> Incident | None:
 
 def over_at(connection: Connection, id: str) -> datetime | None:
     """When its latest episode was over, in event time; None while it is open."""
-    instant: datetime | None = row_of(connection, id).over_at
-    return instant
+    return kept(connection, id).over_at
 
 
-def roles_set_going(connection: Connection, id: str) -> frozenset[str]:
+def roles_set_going(connection: Connection, id: str) -> frozenset[Role]:
     """What this episode has set going already."""
-    return frozenset(row_of(connection, id).roles)
+    return kept(connection, id).roles
 
 
 def sources_of(connection: Connection, id: str) -> frozenset[str]:
-    return frozenset(row_of(connection, id).sources)
+    return kept(connection, id).sources
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,10 +197,27 @@ class Proof:
 
 def link(connection: Connection, incident: str, proofs: Mapping[Proof, int]) -> None:
     """Makes signals evidence of an episode: of this one now, if they were of another. What has fired stays so."""
+    mine = remembered(connection, _Known).evidence.setdefault(incident, {})
     for fired, replace in ((True, ("episode", "fired")), (False, ("episode",))):
         rows_ = [_evidence(incident, episode, proof) for proof, episode in proofs.items() if proof.fired is fired]
         if rows_:
             connection.execute(insert_new(connection, evidence, replace=replace), rows_)
+    for proof, episode in proofs.items():
+        mine[proof.signal] = (episode, proof.fired or mine.get(proof.signal, (0, False))[1])
+
+
+def unlinked(connection: Connection, incident: str, episode: int, proofs: Collection[Proof]) -> list[Proof]:
+    """Those that are no evidence of the episode yet, or have not fired in it. Of a single one that is not asked: to
+    link it once more costs no more."""
+    mine = remembered(connection, _Known).evidence.setdefault(incident, {})
+    asked = [proof.signal for proof in proofs if proof.signal not in mine]
+    if len(asked) > 1:
+        mine.update((row.signal, (row.episode, row.fired)) for row in _among(connection, incident, asked))
+    return [
+        proof
+        for proof in proofs
+        if (known := mine.get(proof.signal)) is None or known[0] != episode or (proof.fired and not known[1])
+    ]
 
 
 def _evidence(incident: str, episode: int, proof: Proof) -> dict[str, Any]:
@@ -133,22 +229,18 @@ def _evidence(incident: str, episode: int, proof: Proof) -> dict[str, Any]:
 
 def proofs(connection: Connection, incident: str, first: int) -> dict[Proof, int]:
     """The evidence of the episode `first` and of all after it: which is of which, in event time."""
-    rows = connection.execute(
-        select(evidence)
-        .where(evidence.c.incident == incident, evidence.c.episode >= first)
-        .order_by(evidence.c.at, evidence.c.recovered, evidence.c.signal)
-    )
+    rows = connection.execute(_PROOFS, {"asked": incident, "first": first})
     return {_proof(row): row.episode for row in rows}
 
 
-def known(connection: Connection, incident: str, signals: Sequence[int]) -> set[Proof]:
+def known(connection: Connection, incident: str, signals: Sequence[int]) -> dict[int, Proof]:
     """Those of the signals that are evidence already."""
-    found: set[Proof] = set()
+    return {row.signal: _proof(row) for row in _among(connection, incident, signals)}
+
+
+def _among(connection: Connection, incident: str, signals: Sequence[int]) -> Iterator[Row[Any]]:
     for start in range(0, len(signals), _MOST_AT_ONCE):
-        these = evidence.c.signal.in_(signals[start : start + _MOST_AT_ONCE])
-        rows = connection.execute(select(evidence).where(evidence.c.incident == incident, these))
-        found.update(map(_proof, rows))
-    return found
+        yield from connection.execute(_AMONG, {"asked": incident, "signals": signals[start : start + _MOST_AT_ONCE]})
 
 
 def _proof(row: Row[Any]) -> Proof:
@@ -157,22 +249,11 @@ def _proof(row: Row[Any]) -> Proof:
 
 def unlink(connection: Connection, incident: str, signals: Sequence[int]) -> None:
     """Takes evidence back."""
+    mine = remembered(connection, _Known).evidence.get(incident, {})
+    for signal in signals:
+        mine.pop(signal, None)
     for start in range(0, len(signals), _MOST_AT_ONCE):
-        these = evidence.c.signal.in_(signals[start : start + _MOST_AT_ONCE])
-        connection.execute(delete(evidence).where(evidence.c.incident == incident, these))
-
-
-def quiet_for(connection: Connection, id: str) -> timedelta | None:
-    return quiet_of(row_of(connection, id))
-
-
-def quiet_of(row: Row[Any]) -> timedelta | None:
-    return None if row.quiet_seconds is None else timedelta(seconds=row.quiet_seconds)
-
-
-def row_of(connection: Connection, id: str) -> Row[Any]:
-    """What the store alone knows of an incident: `clear_at`, `quiet_seconds`, `told_at`, `over_at`."""
-    return connection.execute(_ROW_OF, {"asked": id}).one()
+        connection.execute(_UNLINK, {"asked": incident, "signals": signals[start : start + _MOST_AT_ONCE]})
 
 
 def held(connection: Connection) -> list[Incident]:
@@ -218,9 +299,5 @@ def all_finished(connection: Connection, id: str) -> bool:
 
 def recent(connection: Connection, limit: int = 200, *, shadow: bool = False) -> list[Incident]:
     """Those that have not ended first, newest first; with `shadow` those that rules in shadow would have opened."""
-    ended = incidents.c.state == IncidentState.ENDED.value
-    which = incidents.c.key.startswith(SHADOW_KEY) if shadow else not_in_shadow()
-    found = connection.execute(
-        select(incidents).where(which).order_by(ended, incidents.c.opened_at.desc()).limit(limit)
-    )
+    found = connection.execute(_RECENT[shadow], {"most": limit})
     return [rows.incident(row) for row in found]

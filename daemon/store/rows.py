@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Row
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Row, RowMapping
 
 from daemon.model import (
     Clock,
@@ -32,7 +35,10 @@ def signal(row: Row[tuple[object, ...]]) -> Signal:
 
 
 def incident(row: Row[tuple[object, ...]]) -> Incident:
-    r = row._mapping
+    return incident_of(row._mapping)
+
+
+def incident_of(r: Mapping[str, Any] | RowMapping) -> Incident:
     return Incident(
         id=r["id"], key=r["key"], rule=r["rule"], title=r["title"], severity=r["severity"],
         state=IncidentState(r["state"]), episode=r["episode"], opened_at=r["opened_at"], began_at=r["began_at"],

@@ -6,12 +6,16 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, delete, exists, select
+from sqlalchemy import Connection, bindparam, delete, exists, select
 
 from daemon.model import Signal
 from daemon.store import rows
 from daemon.store.engine import insert_new
 from daemon.store.schema import evidence, facts, judgements, quarantine, signals, windows
+
+_ASKED = signals.c.row.in_(bindparam("asked", expanding=True))
+_BY_ROW = select(signals).where(_ASKED)
+_INSTANTS = select(signals.c.row, signals.c.at).where(_ASKED)
 
 
 def keep(connection: Connection, kept: Sequence[Signal], now: datetime) -> dict[tuple[str, str], int]:
@@ -48,7 +52,7 @@ def quarantine_record(connection: Connection, source: str, reason: str, record: 
 
 def by_row(connection: Connection, wanted: Iterable[int]) -> dict[int, Signal]:
     """Kept signals by their rows' numbers."""
-    found = connection.execute(select(signals).where(signals.c.row.in_(list(wanted))))
+    found = connection.execute(_BY_ROW, {"asked": list(wanted)})
     return {row.row: rows.signal(row) for row in found}
 
 
@@ -56,8 +60,8 @@ def instants(connection: Connection, wanted: Sequence[int]) -> dict[int, datetim
     """When kept signals happened, by their rows' numbers."""
     found: dict[int, datetime] = {}
     for start in range(0, len(wanted), 500):
-        these = signals.c.row.in_(wanted[start : start + 500])
-        found |= {row.row: row.at for row in connection.execute(select(signals.c.row, signals.c.at).where(these))}
+        rows_ = connection.execute(_INSTANTS, {"asked": wanted[start : start + 500]})
+        found |= {row.row: row.at for row in rows_}
     return found
 
 

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
+from daemon.store.columns import Instant
+from daemon.store.engine import remembered
 from daemon.store.schema import silences
+
+_UNFINISHED = (
+    select(silences).where(silences.c.ends > bindparam("at", type_=Instant)).order_by(silences.c.ends, silences.c.id)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +32,14 @@ class Kept:
     """Who ended it before its time."""
 
 
+@dataclass(slots=True)
+class _Unfinished:
+    """As the transaction that writes has read them: those that were so `at` that time, or will be."""
+
+    at: datetime | None = None
+    some: list[Kept] = field(default_factory=list)
+
+
 def add(
     connection: Connection,
     selector: Mapping[str, Sequence[str]],
@@ -35,6 +49,7 @@ def add(
     ends: datetime,
     now: datetime,
 ) -> Kept:
+    remembered(connection, _Unfinished).at = None
     lines = {name: list(globs) for name, globs in selector.items()}
     values = {"selector": lines, "owner": owner, "reason": reason, "begins": begins, "ends": ends, "created_at": now}
     row = connection.execute(insert(silences).values(values).returning(silences)).one()
@@ -48,12 +63,15 @@ def get(connection: Connection, id: int) -> Kept | None:
 
 def unfinished(connection: Connection, at: datetime) -> list[Kept]:
     """Those that hold at that instant, or will; the first to end first."""
-    asked = select(silences).where(silences.c.ends > at).order_by(silences.c.ends, silences.c.id)
-    return [_kept(row) for row in connection.execute(asked)]
+    read = remembered(connection, _Unfinished)
+    if read.at is None or at < read.at:
+        read.at, read.some = at, [_kept(row) for row in connection.execute(_UNFINISHED, {"at": at})]
+    return [one for one in read.some if one.ends > at]
 
 
 def end(connection: Connection, id: int, by: str, now: datetime) -> bool:
     """It holds nothing from now on. Whether it would have gone on."""
+    remembered(connection, _Unfinished).at = None
     ended = update(silences).where(silences.c.id == id, silences.c.ends > now)
     return connection.execute(ended.values(ends=now, ended_at=now, ended_by=by)).rowcount == 1
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select, upda
 
 from daemon.model import FINISHED, Clock, ClockState, Event, EventKind, Goal, Severity, Ticket, TicketState
 from daemon.store import rows
-from daemon.store.engine import insert_new
+from daemon.store.engine import insert_new, remembered
 from daemon.store.schema import action_items, clocks, decisions, events, links, tickets, warnings
 
 _GET = select(tickets).where(tickets.c.id == bindparam("asked"))
@@ -57,8 +57,13 @@ class ActionItem:
     done_at: datetime | None
 
 
+class _OfIncidents(dict[str, list[Ticket]]):
+    """By incident, as the transaction that writes has read them."""
+
+
 def add(connection: Connection, **values: Any) -> int | None:
     """The new ticket's number, or None if this client has one for this episode."""
+    remembered(connection, _OfIncidents).clear()
     new = insert_new(connection, tickets, returning=("id",))
     return connection.execute(new, {"version": 0, "severity_by_person": False, **values}).scalar_one_or_none()
 
@@ -69,6 +74,7 @@ def get(connection: Connection, id: int) -> Ticket | None:
 
 
 def change(connection: Connection, id: int, **values: Any) -> None:
+    remembered(connection, _OfIncidents).clear()
     connection.execute(_CHANGE, {"asked": id, **values})
 
 
@@ -86,8 +92,10 @@ def severity_set_by_person(connection: Connection, id: int) -> bool:
 
 
 def of_incident(connection: Connection, incident: str) -> list[Ticket]:
-    found = connection.execute(_OF_INCIDENT, {"asked": incident})
-    return [rows.ticket(row) for row in found]
+    read = remembered(connection, _OfIncidents)
+    if incident not in read:
+        read[incident] = [rows.ticket(row) for row in connection.execute(_OF_INCIDENT, {"asked": incident})]
+    return list(read[incident])
 
 
 def is_of_episode(connection: Connection, incident: str, client: str, episode: int) -> bool:

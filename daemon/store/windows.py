@@ -18,7 +18,9 @@ _MOST_AT_ONCE = 400
 _OF_KEYS = select(windows).where(tuple_(windows.c.rule, windows.c.key).in_(bindparam("keys", expanding=True)))
 _DUE = select(windows).where(windows.c.due_at <= bindparam("mark", type_=Instant)).order_by(windows.c.due_at)
 _NEW_JUDGEMENT = insert(judgements)
-_NEXT_DUE = select(func.min(windows.c.due_at))
+_FIRST_OPENED = select(func.min(judgements.c.recorded_at)).where(
+    judgements.c.incident == bindparam("asked"), judgements.c.outcome.in_(("opened", "held", "shadow"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +60,6 @@ def get(connection: Connection, keys: Sequence[tuple[str, str]]) -> dict[tuple[s
 def due(connection: Connection, watermark: datetime) -> list[Kept]:
     """Those that have something to say once all of their sources are read up to `watermark`."""
     return [Kept(**row._mapping) for row in connection.execute(_DUE, {"mark": watermark})]
-
-
-def next_due(connection: Connection) -> datetime | None:
-    """When the first of them will."""
-    at: datetime | None = connection.execute(_NEXT_DUE).scalar_one()
-    return at
 
 
 def put(connection: Connection, kept: Iterable[Kept]) -> None:
@@ -115,10 +111,7 @@ def _judged(
 
 def opened_at(connection: Connection, incident: str, otherwise: datetime) -> datetime:
     """When an incident opened for the first time: that of its first episode."""
-    first = select(func.min(judgements.c.recorded_at)).where(
-        judgements.c.incident == incident, judgements.c.outcome.in_(("opened", "held", "shadow"))
-    )
-    at: datetime | None = connection.execute(first).scalar_one()
+    at: datetime | None = connection.execute(_FIRST_OPENED, {"asked": incident}).scalar_one()
     return at or otherwise
 
 

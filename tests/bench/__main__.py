@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from tests.bench import clocks, ingest, match, page, rules, scan, scrape, windows
+from tests.bench import clocks, ingest, match, page, rules, scan, scrape, storm, windows
 
-BENCHES = ("ingest", "page", "match", "rules", "clocks", "windows", "scrape", "scan")
+BENCHES = ("ingest", "page", "match", "rules", "clocks", "windows", "scrape", "scan", "storm")
 _CANDIDATES = 4
 _BATCHES = {1: 400, 1_000: 10}
 _QUICK = {1: 20, 1_000: 1}
@@ -71,6 +71,10 @@ def main(arguments: Sequence[str]) -> int:
             open_ = scrape.QUICK if options.quick else scrape.SIZES
             scraping = progress.add_task("scrape", total=len(open_))
             report["scrape"] = scrape.bench(Path(folder), open_, rounds, lambda: progress.advance(scraping))
+        if "storm" in wanted:
+            most = storm.QUICK if options.quick else storm.SIGNALS
+            storming = progress.add_task("storm", total=len(storm.WINDOWS) * rounds)
+            report["storm"] = storm.bench(Path(folder), most, rounds, lambda: progress.advance(storming))
     Console().print(_table(report))
     if options.json:
         options.json.write_text(json.dumps(report, indent=1))

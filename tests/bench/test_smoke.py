@@ -94,6 +94,15 @@ def test_a_quick_run_of_the_scrape_weighs_what_is_written(tmp_path: Path) -> Non
     assert all(0 < found["of the store"][size] <= found["seconds"][size] for size in ("50", "500"))
 
 
+def test_a_quick_run_of_the_storm_sets_its_end_against_its_beginning(tmp_path: Path) -> None:
+    assert 0 == main(["storm", "--quick", "--folder", str(tmp_path), "--json", str(tmp_path / "report.json")])
+
+    found = json.loads((tmp_path / "report.json").read_text())["storm"]
+    for storm in ("no window", "count", "shared"):
+        assert all(0 < found[f"{storm}, microseconds"][part] for part in ("first", "last"))
+        assert 0 < found[f"{storm}, last / first"]["median"]
+
+
 def test_the_made_up_trail_is_hit() -> None:
     """Or equal hits would say nothing."""
     program = Program([trail.condition(lines) for lines in trail.rules(500, exact=False)])
