@@ -50,7 +50,7 @@ class Problem:
     column: int = 0
 
     def __str__(self) -> str:
-        place = f"{self.file}:{self.line}" if self.line else self.file
+        place = ":".join(map(str, filter(None, (self.file, self.line, self.line and self.column))))
         return f"{place}: {self.message}" + (f" {self.hint}" if self.hint else "")
 
 

@@ -79,18 +79,18 @@ def test_what_differs_is_told_with_its_line(office: Path, capsys: pytest.Capture
 @pytest.mark.parametrize(
     ("old", "new", "problem"),
     [
-        ("client: acme", "client: acmee", "promises.yaml:3: 'acmee' is no client here. Did you mean 'acme'?"),
+        ("client: acme", "client: acmee", "promises.yaml:3:11: 'acmee' is no client here. Did you mean 'acme'?"),
         ("client: acme", "{}", "promises.yaml"),
-        ("severity: 3", "severity: 5", "promises.yaml:4: '5' is not a whole number from 1 to 4."),
-        ("do: reply", "do: replay", "promises.yaml:6: 'replay' is no thing to do here. Did you mean 'reply'?"),
-        ("after: 30m, do", "do", "promises.yaml:6: an event needs 'at' or 'after', and not both."),
-        ("verdict: met", "verdikt: met", "promises.yaml:8: response has no key 'verdikt'. Did you mean 'verdict'?"),
-        ("2026-12-28T04:30", "noon", "promises.yaml:8: 'noon' is not an instant."),
+        ("severity: 3", "severity: 5", "promises.yaml:4:13: '5' is not a whole number from 1 to 4."),
+        ("do: reply", "do: replay", "promises.yaml:6:29: 'replay' is no thing to do here. Did you mean 'reply'?"),
+        ("after: 30m, do", "do", "promises.yaml:6:12: an event needs 'at' or 'after', and not both."),
+        ("verdict: met", "verdikt: met", "promises.yaml:8:39: response has no key 'verdikt'. Did you mean 'verdict'?"),
+        ("2026-12-28T04:30", "noon", "promises.yaml:8:21: 'noon' is not an instant."),
         ("response:", "responce:", "has no key 'responce'. Did you mean 'response'?"),
         (
             "{due: 2026-12-28T04:30, verdict: met}",
             "{}",
-            "promises.yaml:8: nothing is expected of response.",
+            "promises.yaml:8:15: nothing is expected of response.",
         ),
     ],
 )

@@ -93,7 +93,7 @@ def test_a_bad_set_is_refused_whole_and_told_until_a_good_one_comes(
         desk.step()
 
     assert before is desk.daemon.setup
-    assert 1 == sum("rules/down.yaml:6: there is no severity '9'." in line for line in caplog.messages)
+    assert 1 == sum("rules/down.yaml:6:11: there is no severity '9'." in line for line in caplog.messages)
     assert [("open", "daemon/not-reloaded|configuration")] == [(one.state, one.key) for one in desk.refused()]
     assert 0 == desk.figure("last_reload_successful")
 
@@ -155,7 +155,7 @@ def test_a_running_daemon_takes_good_edits_and_refuses_bad_ones(folder: Path) ->
         process.send_signal(signal.SIGHUP)
         assert heard(process, "taken anew")
         (folder / "rules/down.yaml").write_text(RULE.replace("severity: 1", "severity: 9"))
-        assert heard(process, "rules/down.yaml:6: there is no severity '9'.")
+        assert heard(process, "rules/down.yaml:6:11: there is no severity '9'.")
         (folder / "rules/down.yaml").write_text(RULE)
         assert heard(process, "taken anew")
         process.send_signal(signal.SIGTERM)

@@ -73,7 +73,7 @@ def test_a_vendor_that_is_on_without_credentials_says_which_where_and_what_for(t
         said, _ = process.communicate(timeout=PATIENCE)
 
     assert 2 == process.returncode
-    assert "config.yaml:27: sources.sentry.token: SENTRY_TOKEN is not set" in said
+    assert "config.yaml:27:12: sources.sentry.token: SENTRY_TOKEN is not set" in said
     assert "Developer Settings" in said
     assert "event:read" in said
     assert "Traceback" not in said

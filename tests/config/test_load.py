@@ -89,7 +89,7 @@ def test_a_mistake_is_told_once(tmp_path: Path) -> None:
     """What names an entry that has one of its own is no second."""
     wrong = "people:\n  asha: {email: asha}\nchain: {head: asha}\nteams:\n  devops: {lead: asha}\n"
 
-    assert ["config.yaml:7: people.asha.email: 'asha' does not look like one."] == told(tmp_path, SEVERITIES + wrong)
+    assert ["config.yaml:7:17: people.asha.email: 'asha' does not look like one."] == told(tmp_path, SEVERITIES + wrong)
 
 
 def test_a_file_that_is_gone_is_told(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_a_file_that_holds_no_secret_is_told(tmp_path: Path, content: bytes) -> 
     (tmp_path / "token.txt").write_bytes(content)
     (problem,) = told(tmp_path, SEVERITIES + SENTRY % "{file: token.txt}")
 
-    assert problem.startswith("config.yaml:7: sources.sentry.token: the file 'token.txt' is ")
+    assert problem.startswith("config.yaml:7:53: sources.sentry.token: the file 'token.txt' is ")
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_what_is_off_is_read_all_the_same(tmp_path: Path) -> None:
     wrong = "sources:\n  sentry: {type: sentry, enabled: false, look_back: soon}\n"
 
     assert [
-        "config.yaml:7: sources.sentry.look_back: 'soon' is not a length of time, such as 30s, 15m, 4h or 30d."
+        "config.yaml:7:53: sources.sentry.look_back: 'soon' is not a length of time, such as 30s, 15m, 4h or 30d."
     ] == told(tmp_path, SEVERITIES + wrong)
 
 
@@ -193,7 +193,7 @@ def test_traces_that_are_on_need_what_sends_them(
     for loaded in [name for name in sys.modules if name.startswith(f"{absent}.")]:
         monkeypatch.delitem(sys.modules, loaded)
     monkeypatch.setitem(sys.modules, absent, None)
-    said = "config.yaml:7: traces: what sends them is not installed. Run: pip install 'heliograph[otel]'"
+    said = "config.yaml:7:3: traces: what sends them is not installed. Run: pip install 'heliograph[otel]'"
 
     assert [said] == told(tmp_path, SEVERITIES + "traces:\n  enabled: true\n")
     assert not load("traces:\n  enabled: false\n").traces.enabled
@@ -249,9 +249,9 @@ def test_a_mistake_in_another_file_has_that_files_line(tmp_path: Path) -> None:
     wrong = "clients: {file: clients.yaml}\npeople: {file: people.yaml}\nsorces: {}\n"
     problems = told(tmp_path, SEVERITIES + wrong)
 
-    assert "clients.yaml:2: 'gold' is no contract here. There is internal, unassigned." in problems
-    assert "config.yaml:8: there is no setting 'sorces'. Did you mean 'sources'?" in problems
-    assert 1 == len([problem for problem in problems if problem.startswith("people.yaml:1: ")])
+    assert "clients.yaml:2:18: 'gold' is no contract here. There is internal, unassigned." in problems
+    assert "config.yaml:8:1: there is no setting 'sorces'. Did you mean 'sources'?" in problems
+    assert 1 == len([problem for problem in problems if problem.startswith("people.yaml:1:16: ")])
     assert 3 == len(problems)
 
 
@@ -390,16 +390,16 @@ def test_the_files_of_tls_are_tried_at_the_start(load: Load, tmp_path: Path) -> 
         lines = "".join(f"  {name}: {file}\n" for name, file in files.items())
         return told(tmp_path, f"{SEVERITIES}metrics:\n{lines}")
 
-    assert ["config.yaml:7: metrics.certificate: it needs 'key' beside it."] == tried(certificate="one.crt")
-    assert ["config.yaml:7: metrics.client_ca: it needs 'certificate' beside it."] == tried(client_ca="one.crt")
-    assert [f"config.yaml:7: metrics.certificate: it cannot be used: key values mismatch. {hint}"] == tried(
+    assert ["config.yaml:7:16: metrics.certificate: it needs 'key' beside it."] == tried(certificate="one.crt")
+    assert ["config.yaml:7:14: metrics.client_ca: it needs 'certificate' beside it."] == tried(client_ca="one.crt")
+    assert [f"config.yaml:7:16: metrics.certificate: it cannot be used: key values mismatch. {hint}"] == tried(
         certificate="one.crt", key="other.key"
     )
-    assert ["config.yaml:7: metrics.certificate: a file cannot be read: No such file or directory."] == tried(
+    assert ["config.yaml:7:16: metrics.certificate: a file cannot be read: No such file or directory."] == tried(
         certificate="none.crt", key="one.key"
     )
     (one,) = tried(certificate="one.crt", key="one.key", client_ca="junk")
-    assert one.startswith("config.yaml:9: metrics.client_ca: it cannot be used: ")
+    assert one.startswith("config.yaml:9:14: metrics.client_ca: it cannot be used: ")
     loaded = load("metrics:\n  certificate: one.crt\n  key: one.key\n")
     assert "one.crt" == loaded.metrics.certificate
 

@@ -104,38 +104,38 @@ def test_an_empty_file_is_nothing() -> None:
 
 
 REFUSED = {
-    "a: 1\nb: 2\na: 3": "a.yaml:3: 'a' is there twice; first on line 1.",
-    "1: x\n1: y": "a.yaml:2: '1' is there twice; first on line 1.",
-    "a: &x 1": "a.yaml:1: an anchor (&x) has no place here. Write the value out where it is used.",
-    "a: *x": "a.yaml:1: an alias (*x) has no place here. Write the value out.",
-    "a: !!python/object 1": "a.yaml:1: a tag (tag:yaml.org,2002:python/object) has no place here.",
-    "a: !Ref b": "a.yaml:1: a tag (!Ref) has no place here.",
-    "%YAML 1.1\n---\na: 1": "a.yaml:1: a directive (%…) has no place here.",
-    "a: 1\n---\nb: 2": "a.yaml:2: a second document (---) in one file.",
-    "<<: {a: 1}": "a.yaml:1: a merge key (<<) has no place here. Write the values out.",
-    "true: 1": "a.yaml:1: a key must be a word or a whole number. Put it in quotes if it is meant as text.",
-    "~: 1": "a.yaml:1: a key must be a word or a whole number. Put it in quotes if it is meant as text.",
-    "1.5: 1": "a.yaml:1: a key must be a word or a whole number. Put it in quotes if it is meant as text.",
-    "? [a]\n: b": "a.yaml:1: a key must be a word or a whole number. Put it in quotes if it is meant as text.",
-    "account: 007": "a.yaml:1: '007' is a number that would lose its leading zero. Put it in quotes.",
-    f"a: {'9' * 101}": "a.yaml:1: a number of 101 digits. Put it in quotes if it is meant as text.",
-    "a: [1, 2\nb: 3": "a.yaml:1: a '[' that is not closed. Close it with ']', or put a ',' between its items.",
-    "a: {b: 1\nc: 2": "a.yaml:1: a '{' that is not closed. Close it with '}', or put a ',' between its entries.",
-    "a: 'x\nb: 1": "a.yaml:1: a quotation mark that is not closed.",
-    "a:\n\tc: d": "a.yaml:2: a tab in the indentation. Use spaces.",
-    "a: b: c": "a.yaml:1: a ':' that cannot stand here. Put the text in quotes, or check the indentation.",
-    "a: 1\n b: 2": "a.yaml:2: a ':' that cannot stand here. Put the text in quotes, or check the indentation.",
-    "a: 1\nb\nc: 2": "a.yaml:3: a line without ':'. Write 'name: value'; put text that goes on in quotes.",
-    "- a\nb: c": "a.yaml:2: the indentation does not fit the list above. Items of one list begin in one column.",
-    " a: 1\nb: 2": "a.yaml:2: text after the end of the value. Check the indentation and the brackets.",
-    "a: -": "a.yaml:1: a '-' that cannot stand here. Begin the list on a line of its own.",
-    "a: @x": "a.yaml:1: a value cannot begin with '@'. Put it in quotes.",
-    "a: `x`": "a.yaml:1: a value cannot begin with '`'. Put it in quotes.",
-    "a: *": "a.yaml:1: a value cannot begin with '*'. Put it in quotes.",
-    'a: "\\q"': "a.yaml:1: an unknown escape (\\) in double quotes. Use single quotes, or write \\\\.",
-    "a: \x07": "a.yaml:1: the character U+0007, which cannot be printed.",
-    "\ufeffa: 1": "a.yaml:1: a byte-order mark. Save the file as UTF-8 without one.",
-    "[" * (DEEPEST + 1) + "]" * (DEEPEST + 1): f"a.yaml:1: is nested deeper than {DEEPEST} levels.",
+    "a: 1\nb: 2\na: 3": "a.yaml:3:1: 'a' is there twice; first on line 1.",
+    "1: x\n1: y": "a.yaml:2:1: '1' is there twice; first on line 1.",
+    "a: &x 1": "a.yaml:1:4: an anchor (&x) has no place here. Write the value out where it is used.",
+    "a: *x": "a.yaml:1:4: an alias (*x) has no place here. Write the value out.",
+    "a: !!python/object 1": "a.yaml:1:4: a tag (tag:yaml.org,2002:python/object) has no place here.",
+    "a: !Ref b": "a.yaml:1:4: a tag (!Ref) has no place here.",
+    "%YAML 1.1\n---\na: 1": "a.yaml:1:1: a directive (%…) has no place here.",
+    "a: 1\n---\nb: 2": "a.yaml:2:1: a second document (---) in one file.",
+    "<<: {a: 1}": "a.yaml:1:1: a merge key (<<) has no place here. Write the values out.",
+    "true: 1": "a.yaml:1:1: a key must be a word or a whole number. Put it in quotes if it is meant as text.",
+    "~: 1": "a.yaml:1:1: a key must be a word or a whole number. Put it in quotes if it is meant as text.",
+    "1.5: 1": "a.yaml:1:1: a key must be a word or a whole number. Put it in quotes if it is meant as text.",
+    "? [a]\n: b": "a.yaml:1:3: a key must be a word or a whole number. Put it in quotes if it is meant as text.",
+    "account: 007": "a.yaml:1:10: '007' is a number that would lose its leading zero. Put it in quotes.",
+    f"a: {'9' * 101}": "a.yaml:1:4: a number of 101 digits. Put it in quotes if it is meant as text.",
+    "a: [1, 2\nb: 3": "a.yaml:1:4: a '[' that is not closed. Close it with ']', or put a ',' between its items.",
+    "a: {b: 1\nc: 2": "a.yaml:1:4: a '{' that is not closed. Close it with '}', or put a ',' between its entries.",
+    "a: 'x\nb: 1": "a.yaml:1:4: a quotation mark that is not closed.",
+    "a:\n\tc: d": "a.yaml:2:1: a tab in the indentation. Use spaces.",
+    "a: b: c": "a.yaml:1:5: a ':' that cannot stand here. Put the text in quotes, or check the indentation.",
+    "a: 1\n b: 2": "a.yaml:2:3: a ':' that cannot stand here. Put the text in quotes, or check the indentation.",
+    "a: 1\nb\nc: 2": "a.yaml:3:1: a line without ':'. Write 'name: value'; put text that goes on in quotes.",
+    "- a\nb: c": "a.yaml:2:1: the indentation does not fit the list above. Items of one list begin in one column.",
+    " a: 1\nb: 2": "a.yaml:2:1: text after the end of the value. Check the indentation and the brackets.",
+    "a: -": "a.yaml:1:4: a '-' that cannot stand here. Begin the list on a line of its own.",
+    "a: @x": "a.yaml:1:4: a value cannot begin with '@'. Put it in quotes.",
+    "a: `x`": "a.yaml:1:4: a value cannot begin with '`'. Put it in quotes.",
+    "a: *": "a.yaml:1:4: a value cannot begin with '*'. Put it in quotes.",
+    'a: "\\q"': "a.yaml:1:5: an unknown escape (\\) in double quotes. Use single quotes, or write \\\\.",
+    "a: \x07": "a.yaml:1:4: the character U+0007, which cannot be printed.",
+    "\ufeffa: 1": "a.yaml:1:1: a byte-order mark. Save the file as UTF-8 without one.",
+    "[" * (DEEPEST + 1) + "]" * (DEEPEST + 1): f"a.yaml:1:51: is nested deeper than {DEEPEST} levels.",
     "#" * (LARGEST + 1): "a.yaml: is larger than 1000 kB.",
 }
 
@@ -149,9 +149,9 @@ def test_what_is_refused_is_told_with_its_place(text: str) -> None:
 def test_all_that_is_refused_is_told_at_once() -> None:
     """Reading goes on after a mistake, and a broken end does not hide what came before."""
     assert (
-        "a.yaml:2: 'a' is there twice; first on line 1.\n"
-        "a.yaml:3: an alias (*y) has no place here. Write the value out.\n"
-        "a.yaml:4: a '[' that is not closed. Close it with ']', or put a ',' between its items."
+        "a.yaml:2:1: 'a' is there twice; first on line 1.\n"
+        "a.yaml:3:4: an alias (*y) has no place here. Write the value out.\n"
+        "a.yaml:4:4: a '[' that is not closed. Close it with ']', or put a ',' between its items."
     ) == refusal("a: 1\na: 2\nb: *y\nc: [1\nd: 2")
 
 
@@ -161,7 +161,7 @@ def test_depth_and_repetition_cost_no_more_than_their_length() -> None:
         f"{chr(98 + i)}: &{chr(98 + i)} [*{chr(97 + i)}, *{chr(97 + i)}]\n" for i in range(20)
     )
 
-    assert f"a.yaml:1: is nested deeper than {DEEPEST} levels." == refusal("[" * 900_000)
+    assert f"a.yaml:1:51: is nested deeper than {DEEPEST} levels." == refusal("[" * 900_000)
     assert 61 == len(refusal(bomb).splitlines())
 
 

@@ -134,10 +134,10 @@ def test_every_problem_of_every_file_is_told(tmp_path: Path) -> None:
     folder = tmp_path.name
 
     assert [
-        f"{folder}/a.yaml:4: there is no severity '9'. There is 1, 2, 3, 4.",
+        f"{folder}/a.yaml:4:11: there is no severity '9'. There is 1, 2, 3, 4.",
         f"{folder}/c.yaml:1: this file is not text in UTF-8.",
-        f"{folder}/d.yaml:6: a rule has no key 'teem'. Did you mean 'team'?",
-        f"{folder}/d.yaml:7: there is no team 'nobody'. There is devops, web.",
+        f"{folder}/d.yaml:6:1: a rule has no key 'teem'. Did you mean 'team'?",
+        f"{folder}/d.yaml:7:7: there is no team 'nobody'. There is devops, web.",
     ] == problems(tmp_path)
 
 

@@ -118,7 +118,7 @@ def load_policy_without_hash(folder: Path) -> RulePolicy:
 
 def test_a_name_in_two_files_is_told_with_both_places(tmp_path: Path) -> None:
     """One would hide the other."""
-    assert ["policy/b.yaml:2: there is already a list 'x', at policy/a.yaml:1."] == told(
+    assert ["policy/b.yaml:2:3: there is already a list 'x', at policy/a.yaml:1."] == told(
         tmp_path, a="lists: {x: [1]}", b="lists:\n  x: [2]"
     )
 
@@ -129,8 +129,8 @@ def test_every_slip_of_every_file_is_told_at_once(tmp_path: Path) -> None:
     (tmp_path / "policy/c.yaml").write_bytes(b"lists: \xff\n")
 
     assert [
-        "policy/a.yaml:1: a '[' that is not closed. Close it with ']', or put a ',' between its items.",
-        "policy/b.yaml:1: this list is empty, so nothing could ever be in it.",
+        "policy/a.yaml:1:12: a '[' that is not closed. Close it with ']', or put a ',' between its items.",
+        "policy/b.yaml:1:12: this list is empty, so nothing could ever be in it.",
         "policy/c.yaml:1: is not UTF-8 text. Save the file as UTF-8.",
     ] == told(tmp_path, a="lists: {x: [1}\n", b="lists: {y: []}\n")
 
