@@ -28,9 +28,9 @@ from daemon.rules.model import (
 )
 from daemon.rules.model import Sequence as Steps
 from daemon.rules.paths import parse_path
-from daemon.rules.windows import Entry, Firing, Mover, advance, begin, settle
+from daemon.rules.windows import LATENESS, Entry, Firing, Mover, Pane, Verdict, advance, begin, settle, silence
 from daemon.rules.windows.run import MOST_KEPT
-from daemon.rules.windows.state import State, document_of, stamp, state_of
+from daemon.rules.windows.state import State, document_of, microseconds, stamp, state_of, without
 
 NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -51,17 +51,15 @@ def play(
 ) -> tuple[list[Firing], list[datetime]]:
     """All that the window, moved as the daemon does, says of the entries, its state read back each time."""
     mover = Mover(window)
-    state, firings, recovered = begun or State(), list[Firing](), list[datetime]()
+    pane, verdicts = mover.pane(begun or State()), list[Verdict | None]()
     for entry in entries:
-        verdict = mover.advance(state, entry)
-        state = state_of(window, json.loads(json.dumps(document_of(window, verdict.state))))
-        firings += verdict.firings
-        recovered += [when for when, _ in verdict.recovered]
+        verdicts.append(mover.move(pane, *entry))
+        pane = mover.pane(state_of(window, json.loads(json.dumps(document_of(window, mover.state(pane))))))
     if read_to is not None:
-        verdict = mover.settle(state, at(read_to))
-        firings += verdict.firings
-        recovered += [when for when, _ in verdict.recovered]
-    return firings, recovered
+        verdicts.append(mover.settle(pane, stamp(at(read_to))))
+    said = [verdict for verdict in verdicts if verdict is not None]
+    firings = [firing for verdict in said for firing in verdict.firings]
+    return firings, [when for verdict in said for when, _ in verdict.recovered]
 
 
 def minutes(firings: Sequence[Firing]) -> list[float]:
@@ -282,21 +280,61 @@ def test_the_order_of_arrival_changes_nothing(data: st.DataObject) -> None:
     assert outcome(window, entries, 0, random.Random(0)) == outcome(window, entries, 30, rng)
 
 
-@settings(max_examples=300, deadline=None)
+MOVED: list[tuple[Window, st.SearchStrategy[Json]]] = [
+    *KINDS,
+    (Count(1, 5 * MINUTE), st.just(1)),
+    (Count(4, 5 * MINUTE, "count_delta"), st.integers(-1, 3)),
+    (Distinct(PATH, 3, 8 * MINUTE), st.sampled_from([1, "1", True, [1], {"a": 1}])),
+    (Aggregate("sum", PATH, "gt", 5, 6 * MINUTE), st.sampled_from([-2, 0.1, 0.2, 3, 1e16])),
+    (Aggregate("min", PATH, "lt", 1, 6 * MINUTE), st.integers(0, 40)),
+]
+
+
+def same(window: Window, expected: Verdict, told: Verdict | None, mover: Mover, pane: Pane, at: int) -> None:
+    """Of the reference, and of what is moved in place: word for word, the state but for what a spike has folded."""
+    if told is None:
+        quiet = Verdict(expected.state, due=expected.due, total=expected.total, needed=expected.needed)
+        assert quiet == expected
+        assert (mover.waits, mover.reached(pane, at)) == (mover.waits or expected.due is not None, expected.total)
+    else:
+        assert expected._replace(state=State()) == told._replace(state=State())
+    assert expected.due == mover.due(pane)
+    assert folded(window, expected.state) == folded(window, mover.state(pane))
+
+
+def folded(window: Window, state: State) -> State:
+    if not isinstance(window, Spike) or not state.entries:
+        return state
+    newest, within = max(state.entries[-1].at, state.settled or 0), microseconds(window.within)
+    settled = state.entries[0].at if state.settled is None else state.settled
+    horizon = min(newest - within - microseconds(LATENESS), settled - within)
+    return without(silence.folded(window, state, horizon), horizon)
+
+
+@settings(max_examples=600, deadline=None)
 @given(st.data())
-def test_what_was_made_ready_says_the_same(data: st.DataObject) -> None:
-    """Word for word, and of the same state, whether signals come in order, late, twice, or too late."""
-    window, values = data.draw(st.sampled_from(KINDS))
-    told = data.draw(st.lists(st.tuples(st.integers(0, 200), st.booleans(), values), min_size=1, max_size=25))
-    mover, state, late = Mover(window), State(), 0
-    for entry, (minute, settles, _) in zip(heard(*((minute, value) for minute, _, value in told)), told, strict=True):
-        verdict = mover.advance(state, entry)
-        assert advance(window, state, entry) == verdict
-        state, late = verdict.state, max(late, minute - 30)
-        if settles:
-            verdict = mover.settle(state, at(late))
-            assert settle(window, state, at(late)) == verdict
-            state = verdict.state
+def test_what_is_moved_in_place_says_the_same(data: st.DataObject) -> None:
+    """Whether signals come in order, at one instant, late, twice, or too late, and through restarts."""
+    window, values = data.draw(st.sampled_from(MOVED))
+    steps = st.sampled_from([0, 0.5, 1, 2, 5, 30, -1, -7, -80])
+    told = data.draw(st.lists(st.tuples(steps, st.sampled_from("nnnnnsrt"), values), min_size=1, max_size=90))
+    mover, state, minute, done = Mover(window), State(), 0.0, list[Entry]()
+    pane = mover.pane(state)
+    for number, (step, what, value) in enumerate(told, 1):
+        done.append(
+            done[-1] if what == "t" and done else Entry(stamp(at(minute + step)), number, 1 + number % 4, value)
+        )
+        minute = max(minute, minute + step)
+        expected = advance(window, state, done[-1])
+        same(window, expected, mover.move(pane, *done[-1]), mover, pane, done[-1].at)
+        state = expected.state
+        if what == "s":
+            expected = settle(window, state, at(minute - 3))
+            same(window, expected, mover.settle(pane, stamp(at(minute - 3))), mover, pane, done[-1].at)
+            state = expected.state
+        if what == "r":
+            state = state_of(window, json.loads(json.dumps(document_of(window, state))))
+            pane = mover.pane(state_of(window, json.loads(json.dumps(document_of(window, mover.state(pane))))))
 
 
 def test_a_window_that_looks_at_something_else_begins_anew() -> None:

@@ -7,7 +7,8 @@ out, fit for JSON. What can only grow fires in `advance`; what a signal still on
 """
 
 from daemon.rules.windows.mover import Mover
+from daemon.rules.windows.pane import Pane
 from daemon.rules.windows.run import advance, begin, joins, settle
 from daemon.rules.windows.state import LATENESS, Entry, Firing, Verdict
 
-__all__ = ["LATENESS", "Entry", "Firing", "Mover", "Verdict", "advance", "begin", "joins", "settle"]
+__all__ = ["LATENESS", "Entry", "Firing", "Mover", "Pane", "Verdict", "advance", "begin", "joins", "settle"]

@@ -6,7 +6,7 @@ import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from types import NoneType
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from daemon.model import Json
 from daemon.rules.model import Aggregate, Count, Distinct, Ratio, Window
@@ -42,13 +42,30 @@ def measure(window: Window) -> Measure:
         case Count():
             return _weight
         case Distinct():
-            return _different
+            return lambda span: _different(list(map(_VALUE, span)))
         case Ratio():
             return lambda span: sum(map(bool, map(_VALUE, span))) / len(span) if len(span) >= window.at_least else None
         case Aggregate():
             return lambda span: _aggregate(window, list(map(_VALUE, span)))
         case _:
             raise TypeError(f"a {type(window).__name__} window has no trailing span")
+
+
+def most(window: Window) -> Callable[[Sequence[Any]], float]:
+    """Of a kind that only grows: what these values, or any of them, come to at most."""
+    match window:
+        case Count():
+            return sum
+        case Distinct():
+            return _different
+        case Aggregate(function="sum"):
+            return lambda numbers: math.fsum(number for number in numbers if number > 0)
+        case Aggregate(function="max"):
+            return max
+        case Aggregate(function="min"):
+            return min
+        case _:
+            raise TypeError(f"a {type(window).__name__} window does not only grow")
 
 
 def enough(window: Window) -> Callable[[float], bool]:
@@ -103,8 +120,7 @@ def _weight(span: Sequence[Entry]) -> float:
     return float(sum(map(_VALUE, span)))
 
 
-def _different(span: Sequence[Entry]) -> int:
-    values = list(map(_VALUE, span))
+def _different(values: Sequence[Json]) -> int:
     return len(set(values) if _PLAIN.issuperset(map(type, values)) else set(map(_hashable, values)))
 
 
