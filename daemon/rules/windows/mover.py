@@ -75,9 +75,12 @@ class Mover:
             return None
         return pane[2 * place_in(pane, pane.settled + 1)]
 
-    def reached(self, pane: Pane, at: int) -> float:
-        """How far the span of the signal that came last has come; it happened at `at`."""
-        return 0.0 if self.waits else run.reached(self.window, self._around(pane, at), at)
+    def quiet(self, pane: Pane, at: int | None = None) -> Verdict:
+        """The verdict that None stands for, of a signal that happened at `at` or of settling."""
+        if self.waits or at is None:
+            return Verdict(pane.rest, due=self.due(pane), needed=0 if at is None else trailing.needed(self.window))
+        total = run.reached(self.window, self._around(pane, at), at)
+        return Verdict(pane.rest, total=total, needed=trailing.needed(self.window))
 
     def settle(self, pane: Pane, upto: int) -> Verdict | None:
         """As `run.settle`, all that happened before `upto` (microseconds) being known. None: it has nothing to say."""
