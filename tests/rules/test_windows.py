@@ -281,12 +281,19 @@ def test_the_order_of_arrival_changes_nothing(data: st.DataObject) -> None:
 
 
 MOVED: list[tuple[Window, st.SearchStrategy[Json]]] = [
-    *KINDS,
+    (Count(3, 5 * MINUTE), st.just(1)),
     (Count(1, 5 * MINUTE), st.just(1)),
     (Count(4, 5 * MINUTE, "count_delta"), st.integers(-1, 3)),
     (Distinct(PATH, 3, 8 * MINUTE), st.sampled_from([1, "1", True, [1], {"a": 1}])),
     (Aggregate("sum", PATH, "gt", 5, 6 * MINUTE), st.sampled_from([-2, 0.1, 0.2, 3, 1e16])),
+    (Aggregate("sum", PATH, "gte", 6, 6 * MINUTE), st.sampled_from([-3, 3])),
     (Aggregate("min", PATH, "lt", 1, 6 * MINUTE), st.integers(0, 40)),
+    (Aggregate("avg", PATH, "gt", 3, 6 * MINUTE, at_least=2), st.integers(0, 5)),
+    (Ratio(Any(()), "gte", 0.6, 6 * MINUTE, 3), st.booleans()),
+    (Spike(2, 4 * MINUTE, 20 * MINUTE, 3), st.just(1)),
+    (Spike(1, 4 * MINUTE, 20 * MINUTE, 1), st.just(1)),
+    (Drop(0.5, 4 * MINUTE, 20 * MINUTE, 2), st.just(1)),
+    (steps(False, True, ordered=False), st.integers(0, 1)),
 ]
 
 
@@ -306,14 +313,16 @@ def folded(window: Window, state: State) -> State:
     return without(silence.folded(window, state, horizon), horizon)
 
 
-@settings(max_examples=600, deadline=None)
+@pytest.mark.parametrize(("window", "values"), MOVED, ids=lambda each: str(each)[:30])
+@settings(max_examples=100, deadline=None)
 @given(st.data())
-def test_what_is_moved_in_place_says_the_same(data: st.DataObject) -> None:
+def test_what_is_moved_in_place_says_the_same(
+    window: Window, values: st.SearchStrategy[Json], data: st.DataObject
+) -> None:
     """Whether signals come in order, at one instant, late, twice, or too late, and through restarts."""
-    window, values = data.draw(st.sampled_from(MOVED))
-    steps = st.sampled_from([0, 0.5, 1, 2, 5, 30, -1, -7, -80])
-    told = data.draw(st.lists(st.tuples(steps, st.sampled_from("nnnnnsrt"), values), min_size=1, max_size=90))
-    mover, state, minute, done = Mover(window), State(), 0.0, list[Entry]()
+    steps = st.sampled_from([0, 0.5, 1, 2, 5, 30, -1, -3, -7, -80])
+    told = data.draw(st.lists(st.tuples(steps, st.sampled_from("nnnnssrt"), values), min_size=1, max_size=60))
+    mover, state, minute, done = Mover(window, tidied=6), State(), 0.0, list[Entry]()
     pane = mover.pane(state)
     for number, (step, what, value) in enumerate(told, 1):
         done.append(
@@ -321,13 +330,12 @@ def test_what_is_moved_in_place_says_the_same(data: st.DataObject) -> None:
         )
         minute = max(minute, minute + step)
         expected = advance(window, state, done[-1])
-        told_now = mover.move(pane, *done[-1]) or mover.quiet(pane, done[-1].at)
-        same(window, expected, told_now, mover, pane)
+        same(window, expected, mover.move(pane, *done[-1]) or mover.quiet(pane, done[-1].at), mover, pane)
         state = expected.state
         if what == "s":
-            expected = settle(window, state, at(minute - 3))
-            told_now = mover.settle(pane, stamp(at(minute - 3))) or mover.quiet(pane)
-            same(window, expected, told_now, mover, pane)
+            mark = at(minute + number % 5 - 3)
+            expected = settle(window, state, mark)
+            same(window, expected, mover.settle(pane, stamp(mark)) or mover.quiet(pane), mover, pane)
             state = expected.state
         if what == "r":
             state = state_of(window, json.loads(json.dumps(document_of(window, state))))

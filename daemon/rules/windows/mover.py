@@ -26,8 +26,9 @@ class Mover:
     """Moves the windows of one rule, of whatever group. Holds no state; safe in several threads. Verdicts have the part
     of the state that was looked at: `state` says it all."""
 
-    def __init__(self, window: Window) -> None:
+    def __init__(self, window: Window, tidied: int = _TIDIED) -> None:
         self.window = window
+        self._tidied = tidied
         self.waits = run.waits(window)
         self._in_place = isinstance(window, Count | Distinct | Aggregate | Ratio | Spike)
         self._valued = not (isinstance(window, Spike) or (isinstance(window, Count) and window.of == "signals"))
@@ -51,7 +52,7 @@ class Mover:
     def pane(self, state: State) -> Pane:
         """The state, ready to be moved."""
         pane = Pane("q")
-        pane.full = _TIDIED
+        pane.full = self._tidied
         pane.rest = state
         pane.settled = NEVER if state.settled is None else state.settled
         if self._valued:
@@ -211,7 +212,7 @@ class Mover:
             state = self._part(pane, 0, old)
             pane.rest = silence.folded(self.window, state, self._horizon(pane))._replace(entries=())
         self._forget(pane, old)
-        pane.full = min(self._longest, len(pane) + _TIDIED)
+        pane.full = min(self._longest, len(pane) + self._tidied)
 
     def _horizon(self, pane: Pane) -> int:
         newest, settled = pane[-2], pane.settled
