@@ -20,7 +20,8 @@ from daemon.rules.explain import explain
 from daemon.rules.model import Rule
 from daemon.rules.model import Sequence as Steps
 from daemon.rules.windows import LATENESS, Firing, Pane, Verdict
-from daemon.rules.windows.state import MICROSECOND, document_of, instant, stamp, state_of
+from daemon.rules.windows.document import document_of, state_of
+from daemon.rules.windows.state import MICROSECOND, instant, stamp
 from daemon.store import incidents, polls, signals, windows
 from daemon.store.incidents import Proof
 from daemon.store.windows import Judgement, Kept

@@ -19,7 +19,8 @@ from daemon.model import Json
 from daemon.rules.model import Aggregate, Count, Distinct, Spike, Window
 from daemon.rules.paths import parse_path
 from daemon.rules.windows import Mover, Pane
-from daemon.rules.windows.state import MICROSECOND, State, Verdict, document_of, instant, state_of
+from daemon.rules.windows.document import document_of, state_of
+from daemon.rules.windows.state import MICROSECOND, State, Verdict, instant
 from tests.bench import foreign
 from tests.bench.measure import in_turn, rate, ratio
 

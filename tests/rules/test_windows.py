@@ -29,8 +29,9 @@ from daemon.rules.model import (
 from daemon.rules.model import Sequence as Steps
 from daemon.rules.paths import parse_path
 from daemon.rules.windows import LATENESS, Entry, Firing, Mover, Pane, Verdict, advance, begin, settle, silence
+from daemon.rules.windows.document import document_of, state_of
 from daemon.rules.windows.run import MOST_KEPT
-from daemon.rules.windows.state import State, document_of, microseconds, stamp, state_of, without
+from daemon.rules.windows.state import State, microseconds, stamp, without
 
 NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

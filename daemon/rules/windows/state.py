@@ -12,7 +12,6 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from daemon.model import Json, Severity
-from daemon.rules.model import Aggregate, Change, Distinct, FirstSeen, Sequence, Window
 
 LATENESS = timedelta(hours=1)
 """How much later than the newest one a signal may have happened before it is too late to count."""
@@ -68,38 +67,6 @@ class State(NamedTuple):
         """Both ends counted."""
         left = place_of(self.entries, first)
         return self.entries[left : place_of(self.entries, last + 1)]
-
-    def to_json(self) -> Json:
-        return [[list(entry) for entry in self.entries], self.settled, self.since, dict(self.memory)]
-
-
-def document_of(window: Window, state: State) -> Json:
-    """The state as the store keeps it, with what it is the state of."""
-    return {"of": _signature(window), "state": state.to_json()}
-
-
-def state_of(window: Window, document: Json) -> State:
-    """What `document_of` wrote. None is a group never heard of; what a rule's window was before it came to look at
-    something else is forgotten."""
-    if document is None or document["of"] != _signature(window):
-        return State()
-    return from_json(document["state"])
-
-
-def from_json(document: Json) -> State:
-    entries, settled, since, memory = document
-    return State(tuple(map(Entry._make, entries)), settled, since, memory)
-
-
-def _signature(window: Window) -> str:
-    """What the values of the entries are."""
-    match window:
-        case Aggregate(path=path) | Distinct(path=path) | FirstSeen(path=path) | Change(path=path):
-            return f"{type(window).__name__} {path}"
-        case Sequence(steps=steps):
-            return " ".join(["Sequence", *(f"{'not ' if step.negated else ''}{step.rule}" for step in steps)])
-        case _:
-            return type(window).__name__
 
 
 @dataclass(frozen=True, slots=True)
