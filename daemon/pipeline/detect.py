@@ -20,7 +20,6 @@ from daemon.rules.explain import explain
 from daemon.rules.model import Rule
 from daemon.rules.model import Sequence as Steps
 from daemon.rules.windows import LATENESS, Firing, Pane, Verdict
-from daemon.rules.windows.document import document_of, state_of
 from daemon.rules.windows.state import MICROSECOND, instant, stamp
 from daemon.store import incidents, polls, signals, windows
 from daemon.store.incidents import Proof
@@ -207,8 +206,7 @@ class Detecting:
             self._judge(match, row, "uncounted", {"why": "it came too late, twice, or weighs nothing"})
 
     def _pane_of(self, rule: str, kept: Kept | None) -> Pane:
-        mover = self.engine.mover(rule)
-        return mover.pane(state_of(mover.window, kept.state if kept else None))
+        return self.engine.mover(rule).pane(kept.state if kept else None)
 
     def _pane(self, match: Match) -> Pane:
         key = (match.rule.id, match.key)
@@ -227,10 +225,8 @@ class Detecting:
     def _kept(self, rule: str, key: str, group: Mapping[str, Json]) -> Kept:
         """Written once, however often it moved."""
         mover, pane = self.engine.mover(rule), self._panes[rule, key]
-        state, due = mover.state(pane), mover.due(pane)
-        newest = state.entries[-1].at if state.entries else state.settled or 0
-        document = document_of(mover.window, state)
-        return Kept(rule, key, document, instant(newest), group, None if due is None else instant(due))
+        due, newest = mover.due(pane), instant(mover.newest(pane))
+        return Kept(rule, key, mover.document(pane), newest, group, None if due is None else instant(due))
 
     def _apply(self, match: Match, signal: Signal | None, row: int, verdict: Verdict) -> None:
         """Lets what a window says happen, in event time."""

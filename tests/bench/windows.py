@@ -19,8 +19,7 @@ from daemon.model import Json
 from daemon.rules.model import Aggregate, Count, Distinct, Spike, Window
 from daemon.rules.paths import parse_path
 from daemon.rules.windows import Mover, Pane
-from daemon.rules.windows.document import document_of, state_of
-from daemon.rules.windows.state import MICROSECOND, State, Verdict, instant
+from daemon.rules.windows.state import MICROSECOND, Verdict, instant
 from tests.bench import foreign
 from tests.bench.measure import in_turn, rate, ratio
 
@@ -99,26 +98,26 @@ def restarted(window: Window, events: Sequence[Event]) -> tuple[Fired, list[str]
     mover, panes = Mover(window), dict[int, Pane]()
     fired = play(mover, events[: len(events) // 2], panes)
     for key, document in enumerate(_written(mover, panes)):
-        panes[key] = mover.pane(state_of(window, json.loads(document)))
+        panes[key] = mover.pane(json.loads(document))
     fired |= play(mover, events[len(events) // 2 :], panes, ends=True)
     return fired, _written(mover, panes)
 
 
 def _written(mover: Mover, panes: dict[int, Pane]) -> list[str]:
     """Keys that were not heard of are the empty state."""
-    none = mover.pane(State())
-    every = (mover.state(panes.get(key, none)) for key in range(max(panes) + 1))
-    return [json.dumps(document_of(mover.window, state), separators=(",", ":")) for state in every]
+    none = mover.pane()
+    every = (mover.document(panes.get(key, none)) for key in range(max(panes) + 1))
+    return [json.dumps(document, separators=(",", ":")) for document in every]
 
 
 def play(mover: Mover, events: Sequence[Event], panes: dict[int, Pane], *, ends: bool = False) -> Fired:
     """Batch by batch, as a source is read: up to a minute before its newest event all is known."""
-    none, fired, waiting, waits, move = State(), Fired(), dict[int, int](), mover.waits, mover.move
+    fired, waiting, waits, move = Fired(), dict[int, int](), mover.waits, mover.move
     for start in range(0, len(events), _BATCH):
         for number, (key, at, value) in enumerate(events[start : start + _BATCH], start):
             pane = panes.get(key)
             if pane is None:
-                pane = panes[key] = mover.pane(none)
+                pane = panes[key] = mover.pane()
             verdict = move(pane, at, number, 3, value)
             if verdict is not None:
                 _note(fired, key, verdict)
@@ -203,11 +202,12 @@ def _bytes(window: Window, documents: Sequence[str]) -> dict[str, float]:
     """Of a key: as it is stored, and in memory while a batch moves it."""
     some = documents[:_SAMPLE]
     tracemalloc.start()
-    kept = [state_of(window, json.loads(document)) for document in some]
+    mover = Mover(window)
+    kept = [mover.pane(json.loads(document)) for document in some]
     taken, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     return {
         "stored": sum(map(len, documents)) / len(documents),
         "memory": taken / len(kept),
-        "entries": sum(len(state.entries) for state in kept) / len(kept),
+        "entries": sum(len(pane) // 2 for pane in kept) / len(kept),
     }

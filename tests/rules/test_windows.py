@@ -52,10 +52,10 @@ def play(
 ) -> tuple[list[Firing], list[datetime]]:
     """All that the window, moved as the daemon does, says of the entries, its state read back each time."""
     mover = Mover(window)
-    pane, verdicts = mover.pane(begun or State()), list[Verdict | None]()
+    pane, verdicts = mover.pane(document_of(window, begun or State())), list[Verdict | None]()
     for entry in entries:
         verdicts.append(mover.move(pane, *entry))
-        pane = mover.pane(state_of(window, json.loads(json.dumps(document_of(window, mover.state(pane))))))
+        pane = mover.pane(json.loads(json.dumps(mover.document(pane))))
     if read_to is not None:
         verdicts.append(mover.settle(pane, stamp(at(read_to))))
     said = [verdict for verdict in verdicts if verdict is not None]
@@ -324,7 +324,7 @@ def test_what_is_moved_in_place_says_the_same(
     steps = st.sampled_from([0, 0.5, 1, 2, 5, 30, -1, -3, -7, -80])
     told = data.draw(st.lists(st.tuples(steps, st.sampled_from("nnnnssrt"), values), min_size=1, max_size=60))
     mover, state, minute, done = Mover(window, tidied=6), State(), 0.0, list[Entry]()
-    pane = mover.pane(state)
+    pane = mover.pane()
     for number, (step, what, value) in enumerate(told, 1):
         done.append(
             done[-1] if what == "t" and done else Entry(stamp(at(minute + step)), number, 1 + number % 4, value)
@@ -340,7 +340,7 @@ def test_what_is_moved_in_place_says_the_same(
             state = expected.state
         if what == "r":
             state = state_of(window, json.loads(json.dumps(document_of(window, state))))
-            pane = mover.pane(state_of(window, json.loads(json.dumps(document_of(window, mover.state(pane))))))
+            pane = mover.pane(json.loads(json.dumps(mover.document(pane))))
 
 
 def test_a_window_that_looks_at_something_else_begins_anew() -> None:

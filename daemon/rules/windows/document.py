@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence as Several
-from itertools import accumulate, islice
-from typing import Any
+from itertools import accumulate
+from operator import sub
+from typing import NamedTuple
 
 from daemon.model import Json
 from daemon.rules.model import Aggregate, Change, Distinct, FirstSeen, Sequence, Window
@@ -15,51 +16,73 @@ from daemon.rules.windows.state import Entry, State
 _ONES = [1]
 
 
+class Columns(NamedTuple):
+    """A state's entries, each part of them by itself; no values where all are one."""
+
+    ats: Several[int]
+    ids: Several[int]
+    severities: Several[int]
+    values: Several[Json] | None
+
+
 def document_of(window: Window, state: State) -> Json:
     """The state as the store keeps it, with what it is the state of."""
-    entries, settled, since, memory = state
-    found, numbers = _numbered([entry.value for entry in entries])
-    document: dict[str, Json] = {"of": _signature(window), "is": _packed(entries, settled, since, numbers)}
-    if entries and found != _ONES:
+    columns = Columns(*zip(*state.entries, strict=True)) if state.entries else Columns((), (), (), None)
+    return written(window, columns, state)
+
+
+def written(window: Window, columns: Columns, rest: State) -> Json:
+    """The same of a state in columns, and what else it is."""
+    found, numbers = _ONES, [0] * len(columns.ats)
+    if columns.values is not None:
+        found, numbers = _numbered(columns.values)
+    document: dict[str, Json] = {"of": _signature(window), "is": _packed(columns, rest, numbers)}
+    if found != _ONES or type(found[0]) is not int:
         document["values"] = found
-    return document | ({"memory": dict(memory)} if memory else {})
+    return document | ({"memory": dict(rest.memory)} if rest.memory else {})
 
 
 def state_of(window: Window, document: Json) -> State:
-    """What `document_of` wrote. None is a group never heard of; what a rule's window was before it came to look at
+    """What `document_of` wrote."""
+    columns, (_, settled, since, memory) = read(window, document)
+    values = [1] * len(columns.ats) if columns.values is None else columns.values
+    return State(tuple(map(Entry, columns.ats, columns.ids, columns.severities, values)), settled, since, memory)
+
+
+def read(window: Window, document: Json) -> tuple[Columns, State]:
+    """What `written` wrote. None is a group never heard of; what a rule's window was before it came to look at
     something else is forgotten."""
     if document is None or document["of"] != _signature(window):
-        return State()
+        return Columns((), (), (), None), State()
     if "state" in document:  # as earlier releases wrote it
-        entries, settled, since, memory = document["state"]
-        return State(tuple(map(Entry._make, entries)), settled, since, memory)
-    return _read(document)
-
-
-def _packed(entries: Several[Entry], settled: int | None, since: int | None, numbers: Several[int]) -> str:
-    """Of each signal how it differs from the one before, in columns as wide as their greatest number: what is the same
-    for all takes nothing."""
-    ats, ids, severities, _ = zip(*entries, strict=True) if entries else ((), (), (), ())
-    at, id, worst = ats[0] if ats else 0, ids[0] if ids else 0, min(severities, default=0)
-    columns = [
-        [later - before for before, later in zip((at, *ats), ats, strict=False)],
-        [_folded(other - before) for before, other in zip((id, *ids), ids, strict=False)],
-        [severity - worst for severity in severities],
-        numbers,
-    ]
-    known = [0 if each is None else 1 + _folded(each - at) for each in (settled, since)]
-    return packed([_folded(at), _folded(id), worst, *known], columns)
-
-
-def _read(document: dict[str, Any]) -> State:
+        entries, *rest = document["state"]
+        return Columns(*zip(*entries, strict=True)) if entries else Columns((), (), (), None), State((), *rest)
     (at, id, worst, *known), (later, further, severities, numbers) = unpacked(document["is"], 5, 4)
     at, id = _unfolded(at), _unfolded(id)
     settled, since = (None if each == 0 else _unfolded(each - 1) + at for each in known)
-    ats = islice(accumulate(later, initial=at), 1, None)
-    ids = islice(accumulate(map(_unfolded, further), initial=id), 1, None)
-    values = document.get("values", _ONES)
-    told = map(Entry, ats, ids, [worst + each for each in severities], [values[number] for number in numbers])
-    return State(tuple(told), settled, since, document.get("memory", State().memory))
+    values = document.get("values")
+    columns = Columns(
+        [at + each for each in accumulate(later)],
+        [id + each for each in accumulate(map(_unfolded, further))],
+        [worst + each for each in severities],
+        None if values is None else [values[number] for number in numbers],
+    )
+    return columns, State((), settled, since, document.get("memory", State().memory))
+
+
+def _packed(columns: Columns, rest: State, numbers: Several[int]) -> str:
+    """Of each signal how it differs from the one before, in columns as wide as their greatest number: what is the same
+    for all takes nothing."""
+    ats, ids, severities, _ = columns
+    at, id, worst = (ats[0], ids[0], min(severities)) if ats else (0, 0, 0)
+    known = [0 if each is None else 1 + _folded(each - at) for each in (rest.settled, rest.since)]
+    differing = [
+        list(map(sub, ats, (at, *ats))),
+        [_folded(each) for each in map(sub, ids, (id, *ids))],
+        [severity - worst for severity in severities],
+        numbers,
+    ]
+    return packed([_folded(at), _folded(id), worst, *known], differing)
 
 
 def _numbered(values: Several[Json]) -> tuple[list[Json], list[int]]:

@@ -6,17 +6,21 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
+from itertools import repeat
 from typing import TypeAlias
 
 from daemon.model import Json
 from daemon.rules.model import Aggregate, Count, Distinct, Ratio, Spike, Window
 from daemon.rules.windows import run, silence, trailing
-from daemon.rules.windows.pane import NEVER, Pane, entries_of, fill, id_of, mark, place_in
+from daemon.rules.windows.document import document_of, read, state_of, written
+from daemon.rules.windows.pane import NEVER, Pane, columns_of, fill, id_of, mark, place_in
 from daemon.rules.windows.state import LATENESS, Entry, State, Verdict, instant, microseconds
 
 Move: TypeAlias = Callable[[Pane, int, int, int, Json], Verdict | None]
 """By a signal: when it happened, its id and severity, and what the kind looks at. None: it is counted, nothing fires,
 nothing is forgotten early, and if the window waits at all, it is due by `at` at the latest."""
+
+_NOTHING = State()
 
 _TIDIED = 128
 """Numbers that are added before a pane is looked through for what can be forgotten."""
@@ -49,24 +53,45 @@ class Mover:
         ):
             self.move = self._counting(2 * (window.count - 1))
 
-    def pane(self, state: State) -> Pane:
-        """The state, ready to be moved."""
+    def pane(self, document: Json = None) -> Pane:
+        """What is stored of a group, ready to be moved; of none, what a group begins with."""
         pane = Pane("q")
         pane.full = self._tidied
-        pane.rest = state
-        pane.settled = NEVER if state.settled is None else state.settled
+        pane.rest, pane.settled = _NOTHING, NEVER
         if self._valued:
             pane.values = []
-        if self._in_place and state.entries:
-            fill(pane, valued=self._valued)
+        if document is not None:
+            self._read(pane, document)
         return pane
+
+    def _read(self, pane: Pane, document: Json) -> None:
+        if not self._in_place:
+            pane.rest = state_of(self.window, document)
+            return
+        columns, pane.rest = read(self.window, document)
+        pane.settled = NEVER if pane.rest.settled is None else pane.rest.settled
+        fill(pane, columns, valued=self._valued)
+
+    def document(self, pane: Pane) -> Json:
+        """What is to be stored of it."""
+        if not self._in_place:
+            return document_of(self.window, pane.rest)
+        self._forget_old(pane)
+        return written(self.window, columns_of(pane, 0, len(pane) // 2, valued=self._valued), self._rest(pane))
 
     def state(self, pane: Pane) -> State:
         """What the pane has come to; it stays as it is."""
-        if not pane:
-            return pane.rest if not self._in_place else pane.rest._replace(settled=_or_none(pane.settled))
+        if not self._in_place:
+            return pane.rest
         state = self._part(pane, 0, len(pane) // 2)
-        return run.trimmed(self.window, state, max(pane[-2], pane.settled))
+        return run.trimmed(self.window, state, max(pane[-2], pane.settled)) if pane else state
+
+    def newest(self, pane: Pane) -> int:
+        """When the newest signal happened that it holds, else up to when it is settled; 0 if there is neither."""
+        if pane:
+            return pane[-2]
+        rest = self._rest(pane) if self._in_place else pane.rest
+        return rest.entries[-1].at if rest.entries else rest.settled or 0
 
     def due(self, pane: Pane) -> int | None:
         """As a verdict's."""
@@ -188,11 +213,16 @@ class Mover:
         return self._part(pane, place_in(pane, at - self._within), place_in(pane, at + self._within + 1))
 
     def _part(self, pane: Pane, first: int, last: int) -> State:
+        ats, ids, severities, values = columns_of(pane, first, last, valued=self._valued)
+        entries = tuple(map(Entry, ats, ids, severities, repeat(1) if values is None else values))
+        return self._rest(pane)._replace(entries=entries)
+
+    def _rest(self, pane: Pane) -> State:
+        """All but the entries."""
         _, _, since, memory = pane.rest
         if isinstance(self.window, Spike) and pane:
             since = pane[0] if since is None else min(since, pane[0])
-        entries = entries_of(pane, first, last, valued=self._valued)
-        return State(entries, _or_none(pane.settled), since, memory)
+        return State((), None if pane.settled == NEVER else pane.settled, since, memory)
 
     def _put(self, pane: Pane, place: int, at: int, mark: int, value: Json) -> None:
         pane.insert(2 * place, mark)
@@ -206,13 +236,20 @@ class Mover:
             del pane.values[:oldest]
 
     def _tidy(self, pane: Pane) -> None:
-        """Forgets what `run` would forget."""
-        old = place_in(pane, self._horizon(pane)) if pane else 0
-        if old and isinstance(self.window, Spike):
-            state = self._part(pane, 0, old)
-            pane.rest = silence.folded(self.window, state, self._horizon(pane))._replace(entries=())
-        self._forget(pane, old)
+        self._forget_old(pane)
         pane.full = min(self._longest, len(pane) + self._tidied)
+
+    def _forget_old(self, pane: Pane) -> None:
+        """What `run` would forget."""
+        horizon = self._horizon(pane) if pane else 0
+        if not pane or pane[0] >= horizon:
+            return
+        old = place_in(pane, horizon)
+        if isinstance(self.window, Spike):
+            if len(pane) < self._longest and not silence.worth(old, pane.rest):
+                return
+            pane.rest = silence.folded(self.window, self._part(pane, 0, old), horizon)._replace(entries=())
+        self._forget(pane, old)
 
     def _horizon(self, pane: Pane) -> int:
         newest, settled = pane[-2], pane.settled
@@ -224,7 +261,3 @@ class Mover:
         verdict = run.advance(self.window, pane.rest, Entry(at, id, severity, value))
         pane.rest = verdict.state
         return verdict
-
-
-def _or_none(settled: int) -> int | None:
-    return None if settled == NEVER else settled

@@ -7,7 +7,8 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING
 
 from daemon.model import Json
-from daemon.rules.windows.state import Entry, State
+from daemon.rules.windows.document import Columns
+from daemon.rules.windows.state import State
 
 if TYPE_CHECKING:
     _Numbers = array[int]
@@ -40,22 +41,20 @@ def id_of(mark: int) -> int:
     return mark >> 3
 
 
-def fill(pane: Pane, *, valued: bool) -> None:
-    """From its `rest`."""
-    entries, settled, since, memory = pane.rest
-    for at, id, severity, _ in entries:
-        pane.append(at)
-        pane.append(id << 3 | severity)
+def fill(pane: Pane, columns: Columns, *, valued: bool) -> None:
+    """Of an empty one."""
+    pane.frombytes(bytes(16 * len(columns.ats)))
+    pane[::2] = array("q", columns.ats)
+    pane[1::2] = array("q", map(mark, columns.ids, columns.severities))
     if valued:
-        pane.values = [entry.value for entry in entries]
-    pane.rest = State((), settled, since, memory)
+        pane.values = [1] * len(columns.ats) if columns.values is None else list(columns.values)
 
 
-def entries_of(pane: Pane, first: int, last: int, *, valued: bool) -> tuple[Entry, ...]:
-    ats, marks = pane[2 * first : 2 * last : 2], pane[2 * first + 1 : 2 * last : 2]
-    values = pane.values[first:last] if valued else [1] * len(marks)
-    severities = [mark & 7 for mark in marks]
-    return tuple(map(Entry, ats, map(id_of, marks), severities, values))
+def columns_of(pane: Pane, first: int, last: int, *, valued: bool) -> Columns:
+    """From the signal numbered `first` to before `last`."""
+    marks = pane[2 * first + 1 : 2 * last : 2]
+    ids, severities = [mark >> 3 for mark in marks], [mark & 7 for mark in marks]
+    return Columns(pane[2 * first : 2 * last : 2], ids, severities, pane.values[first:last] if valued else None)
 
 
 def place_in(pane: Pane, at: int) -> int:
