@@ -95,11 +95,9 @@ class Mover:
 
     def due(self, pane: Pane) -> int | None:
         """As a verdict's."""
-        if not self._in_place:
-            return run.due(self.window, pane.rest)
-        if not self.waits or not pane or pane[-2] <= pane.settled:
-            return None
-        return pane[2 * place_in(pane, pane.settled + 1)]
+        if pane:
+            return pane[2 * place_in(pane, pane.settled + 1)] if self.waits and pane[-2] > pane.settled else None
+        return None if self._in_place else run.due(self.window, pane.rest)
 
     def quiet(self, pane: Pane, at: int | None = None) -> Verdict:
         """The verdict that None stands for, of a signal that happened at `at` or of settling."""
@@ -110,7 +108,13 @@ class Mover:
 
     def settle(self, pane: Pane, upto: int) -> Verdict | None:
         """As `run.settle`, all that happened before `upto` (microseconds) being known. None: it has nothing to say."""
-        if self._floor and pane and upto - 1 > pane.settled and self._is_still(pane, upto):
+        few, settled = 2 * self._floor, pane.settled
+        if (
+            few
+            and pane
+            and settled < upto - 1
+            and (len(pane) < few or pane[-few] <= settled - self._within or self._is_still(pane, upto))
+        ):
             pane.settled = upto - 1
             return None
         verdict = run.settle(self.window, self.state(pane), instant(upto))
@@ -122,10 +126,7 @@ class Mover:
 
     def _is_still(self, pane: Pane, upto: int) -> bool:
         """Whether no span that is not settled yet has reached a spike's floor."""
-        floor, settled = self._floor, pane.settled
-        if len(pane) < 2 * floor or pane[-2 * floor] <= settled - self._within:
-            return True
-        ats = pane[::2]
+        floor, settled, ats = self._floor, pane.settled, pane[::2]
         first, last = max(floor - 1, bisect_right(ats, settled)), bisect_left(ats, upto)
         spans = zip(ats[first - floor + 1 :], ats[first:last], strict=False)
         return all(end - begin > self._within for begin, end in spans)
