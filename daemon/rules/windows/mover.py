@@ -33,6 +33,7 @@ class Mover:
     def __init__(self, window: Window, tidied: int = _TIDIED) -> None:
         self.window = window
         self._tidied = tidied
+        self._needed = trailing.needed(window)
         self.waits = run.waits(window)
         self._in_place = isinstance(window, Count | Distinct | Aggregate | Ratio | Spike)
         self._valued = not (isinstance(window, Spike) or (isinstance(window, Count) and window.of == "signals"))
@@ -44,6 +45,7 @@ class Mover:
             self._longest = 2 * run.most_kept(window)
             self.move = self._queueing() if self.waits else self._hear
         if isinstance(window, Count | Distinct | Aggregate) and not self.waits:
+            self._total = trailing.total(window)
             self._most = trailing.most(window)
             self._enough = trailing.enough(window)
         if (
@@ -102,9 +104,17 @@ class Mover:
     def quiet(self, pane: Pane, at: int | None = None) -> Verdict:
         """The verdict that None stands for, of a signal that happened at `at` or of settling."""
         if self.waits or at is None:
-            return Verdict(pane.rest, due=self.due(pane), needed=0 if at is None else trailing.needed(self.window))
-        total = run.reached(self.window, self._around(pane, at), at)
-        return Verdict(pane.rest, total=total, needed=trailing.needed(self.window))
+            return Verdict(_NOTHING, due=self.due(pane), needed=0 if at is None else self._needed)
+        return Verdict(_NOTHING, total=self._reached(pane, at), needed=self._needed)
+
+    def _reached(self, pane: Pane, at: int) -> float:
+        """How far the spans with the signal that happened at `at` have come."""
+        if at < pane[-2]:
+            return run.reached(self.window, self._around(pane, at), at)
+        first = place_in(pane, at - self._within)
+        if not self._valued:
+            return len(pane) // 2 - first
+        return max(0.0, self._total(pane.values[first:]) or 0.0)
 
     def settle(self, pane: Pane, upto: int) -> Verdict | None:
         """As `run.settle`, all that happened before `upto` (microseconds) being known. None: it has nothing to say."""
@@ -193,12 +203,12 @@ class Mover:
             return not self._enough(last - first + 1)
         if isinstance(self.window, Count) and value <= 0:
             return False
-        return not self._enough(self._most([*pane.values[first:last], value]))
+        return not self._enough(self._most([*pane.values[first:last], value]) or 0.0)
 
     def _judged(self, pane: Pane, entry: Entry) -> Verdict:
         """By `run`, shown what it looks at."""
         if not self.waits and pane and entry.at < pane[-2] - self._kept:
-            return Verdict(pane.rest, counted=False, needed=trailing.needed(self.window))
+            return Verdict(_NOTHING, counted=False, needed=self._needed)
         around = self._around(pane, entry.at)
         verdict = run.advance(self.window, around, entry)
         if not verdict.counted:
