@@ -1,6 +1,8 @@
-"""P2: updates of windows a second, a tenth of them out of order, by the mover that the daemon runs; in turn with a
-plain ring of the last stamps and with ElastAlert's classes. Beforehand all is played once with a restart in the
-middle, and what fires must be what a plain look at all events of a group finds."""
+"""P2: updates of windows a second, a tenth of them out of order, by the mover that the daemon runs, one call for each;
+also where after each is asked how far the window has come, as the decision record does. In turn with a plain ring of
+the last stamps, with the bare loop that finds each key's pane and calls what does nothing, and with ElastAlert's
+classes. Beforehand all is played once with a restart in the middle, and what fires must be what a plain look at all
+events of a group finds."""
 
 from __future__ import annotations
 
@@ -41,6 +43,8 @@ KINDS: Mapping[str, Window] = {
     "spike": Spike(3, _WITHIN, 3 * _WITHIN, 8),
 }
 
+_EMPTY = Mover(KINDS["count"]).pane()
+
 Fired = set[tuple[int, int]]
 """Key and instant at which it had enough."""
 
@@ -80,9 +84,13 @@ def _one(
     fired, documents = restarted(window, events)
     if fired != (expected := plain(window, events)):
         raise ValueError(f"{kind}: not what a plain look finds: {sorted(fired ^ expected)[:5]}")
-    runs: dict[str, Callable[[], float]] = {"ours": lambda: rate(lambda: play(Mover(window), events, {}), len(events))}
+    runs: dict[str, Callable[[], float]] = {
+        "ours": lambda: rate(lambda: play(Mover(window), events, {}), len(events)),
+        "recorded": lambda: rate(lambda: play(_Recorded(window), events, {}), len(events)),
+    }
     if kind == "count":
         runs["ring"] = lambda: rate(lambda: _ringed(events), len(events))
+        runs["bare loop"] = lambda: rate(lambda: play(_Idle(window), events, {}), len(events))
     if folder and kind != "sum":
         runs["ElastAlert"] = foreign.elastalert(folder, kind, events)
     gc.collect()
@@ -91,6 +99,26 @@ def _one(
     gc.unfreeze()
     report: dict[str, Any] = {"rates": found, "fired": len(fired), "bytes a key": _bytes(window, documents)}
     return report | {f"ours / {other}": ratio(found, "ours", other) for other in runs if other != "ours"}
+
+
+class _Recorded(Mover):
+    """Says each time how far the window has come."""
+
+    def __init__(self, window: Window) -> None:
+        super().__init__(window)
+        move, quiet = self.move, self.quiet
+        self.move = lambda pane, at, number, severity, value: move(pane, at, number, severity, value) or quiet(pane, at)
+
+
+class _Idle(Mover):
+    """Does nothing."""
+
+    def __init__(self, window: Window) -> None:
+        super().__init__(window)
+        self.move = lambda pane, at, number, severity, value: None
+
+    def pane(self, document: Json = None) -> Pane:
+        return _EMPTY
 
 
 def restarted(window: Window, events: Sequence[Event]) -> tuple[Fired, list[str]]:

@@ -343,6 +343,42 @@ def test_what_is_moved_in_place_says_the_same(
             pane = mover.pane(json.loads(json.dumps(mover.document(pane))))
 
 
+@given(st.data())
+def test_what_is_stored_is_read_back(data: st.DataObject) -> None:
+    """Whatever its numbers and values are; none becomes another of equal worth."""
+    numbers, values = st.integers(-(2**60), 2**60), st.sampled_from([1, 1.0, True, "1", None, [1, {"a": 2}], 10**20])
+    entry = st.builds(Entry, numbers, numbers, st.integers(1, 4), values)
+    entries = sorted(data.draw(st.lists(entry, max_size=20)), key=lambda entry: entry.at)
+    state = State(tuple(entries), data.draw(st.none() | numbers), data.draw(st.none() | numbers), {"a": [1]})
+    window = Distinct(PATH, 3, MINUTE)
+
+    assert repr(state) == repr(state_of(window, json.loads(json.dumps(document_of(window, state)))))
+
+
+@pytest.mark.parametrize("window", [Count(3, 5 * MINUTE), Distinct(PATH, 3, 5 * MINUTE), Absent(5 * MINUTE)])
+def test_what_earlier_releases_stored_is_still_read(window: Window) -> None:
+    """Then a window was a list of lists."""
+    entries = [[stamp(NOON), 7, 2, "a"], [stamp(at(1)), 9, 4, "b"]]
+    name = {Count: "Count", Distinct: "Distinct x", Absent: "Absent"}[type(window)]
+    document = {"of": name, "state": [entries, None, stamp(NOON), {"last": 5}]}
+    expected = State(tuple(map(Entry._make, entries)), None, stamp(NOON), {"last": 5})
+
+    assert expected == state_of(window, document)
+    if isinstance(window, Distinct | Absent):
+        assert expected == Mover(window).state(Mover(window).pane(document))
+
+
+def test_a_count_takes_few_bytes_of_the_store() -> None:
+    """Twenty-two signals to the microsecond, about three minutes apart."""
+    window, chance, mover = Count(500, 70 * MINUTE), random.Random(1), Mover(Count(500, 70 * MINUTE))
+    pane = mover.pane()
+    for number in range(22):
+        mover.move(pane, stamp(NOON) + number * 190_000_000 + chance.randrange(60_000_000), number * 1000, 3, 1)
+
+    assert len(json.dumps(mover.document(pane), separators=(",", ":"))) <= 200
+    assert 22 == len(state_of(window, mover.document(pane)).entries)
+
+
 def test_a_window_that_looks_at_something_else_begins_anew() -> None:
     """What it remembered is no answer to what it now asks; a new bound changes nothing."""
     seen = advance(FirstSeen(PATH, 20 * MINUTE, MINUTE), State(), heard((0, "a"))[0]).state
