@@ -66,8 +66,8 @@ def _installed(folder: Path, packages: Sequence[str]) -> Path:
 
 
 _ALERTING = ("elastalert2", "pytz")
-_HEARD = 300_000
-"""Events that ElastAlert is told: the first of all, which flatters it at a million keys."""
+_HEARD = 50_000
+"""Events that ElastAlert is told: the first of all, which flatters it where there are many keys."""
 
 _ALERTS = """
 import datetime, gc, json, sys, time

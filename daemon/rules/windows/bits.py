@@ -5,28 +5,29 @@ from __future__ import annotations
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Sequence
 
-_LENGTH = 7
+_LENGTH = 6
 """Bits that say how many a number has."""
 
 
 def packed(numbers: Sequence[int], columns: Sequence[Sequence[int]]) -> str:
-    """Some numbers, and columns that are equally long. A column is as wide as its greatest number."""
+    """Some numbers below 2⁶³, and columns that are equally long. A column is as wide as its greatest number. The last
+    row stands lowest, so that a first one of zeros takes nothing."""
     widths = [max(column, default=0).bit_length() for column in columns]
-    whole, step = 1, sum(widths)
+    whole, step = 0, sum(widths)
     if step:
         for row in _rows(columns, widths):
             whole = whole << step | row
     for number in reversed([*numbers, len(columns[0]), *widths]):
         length = number.bit_length()
         whole = (whole << length | number) << _LENGTH | length
-    return b2a_base64(whole.to_bytes((whole.bit_length() + 7) // 8), newline=False).decode().rstrip("=")
+    return b2a_base64(whole.to_bytes(whole.bit_length() // 8 + 1), newline=False).decode().rstrip("=")
 
 
 def unpacked(text: str, numbers: int, columns: int) -> tuple[list[int], list[list[int]]]:
     """What `packed` was given so many of."""
     whole, found = int.from_bytes(a2b_base64(text + "=" * (-len(text) % 4))), []
     for _ in range(numbers + 1 + columns):
-        length = whole & 127
+        length = whole & 63
         found.append(whole >> _LENGTH & (1 << length) - 1)
         whole >>= _LENGTH + length
     widths = found[numbers + 1 :]
