@@ -1,9 +1,9 @@
 """Windows: what many signals of one group say together, in event time, whatever the order in which they arrive.
 
-`advance` takes one signal, `settle` tells how far the rule's sources have been read; a `Mover` does the same, made
-ready for one rule. All are pure: state in, state
-out, fit for JSON. What can only grow fires in `advance`; what a signal still on its way could take back fires in
-`settle`, once it cannot.
+`advance` takes one signal, `settle` tells how far the rule's sources have been read. Both are pure: state in, state
+out. What can only grow fires in `advance`; what a signal still on its way could take back fires in `settle`, once it
+cannot. A `Mover` says the same, made ready for one rule: it moves a group's `Pane` in place, from what is stored of the
+group to what is to be stored.
 """
 
 from daemon.rules.windows.mover import Mover

@@ -23,12 +23,11 @@ nothing is forgotten early, and if the window waits at all, it is due by `at` at
 _NOTHING = State()
 
 _TIDIED = 128
-"""Numbers that are added before a pane is looked through for what can be forgotten."""
+"""Numbers that a pane grows by before it is looked through for what can be forgotten."""
 
 
 class Mover:
-    """Moves the windows of one rule, of whatever group. Holds no state; safe in several threads. Verdicts have the part
-    of the state that was looked at: `state` says it all."""
+    """Moves the windows of one rule, of whatever group. Holds no state; safe in several threads."""
 
     def __init__(self, window: Window, tidied: int = _TIDIED) -> None:
         self.window = window

@@ -88,6 +88,7 @@ class Firing:
 
 class Verdict(NamedTuple):
     state: State
+    """What the window has come to. Of what is moved in place, no more than was looked at."""
     firings: tuple[Firing, ...] = ()
     recovered: tuple[tuple[datetime, int | None], ...] = ()
     """When a silence that had fired was over, and by which signal."""
