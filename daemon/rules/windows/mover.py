@@ -147,8 +147,7 @@ class Mover:
         def move(pane: Pane, at: int, id: int, severity: int, value: Json) -> Verdict | None:
             size = len(pane)
             if size < pane.full and (not size or (at > pane[-2] and (size < few or pane[-few] < at - within))):
-                pane.append(at)
-                pane.append(id << 3 | severity)
+                pane.fromlist([at, id << 3 | severity])
                 if valued:
                     pane.values.append(value)
                 return None
@@ -163,8 +162,7 @@ class Mover:
         def move(pane: Pane, at: int, id: int, severity: int, value: Json) -> Verdict | None:
             size = len(pane)
             if size < pane.full and at > pane.settled and (not size or at > pane[-2]):
-                pane.append(at)
-                pane.append(id << 3 | severity)
+                pane.fromlist([at, id << 3 | severity])
                 if valued:
                     pane.values.append(value)
                 return None
@@ -216,7 +214,7 @@ class Mover:
         self._put(pane, place, entry.at, mark(entry.id, entry.severity), entry.value)
         dropped = max(0, len(pane) - self._longest) // 2
         self._forget(pane, dropped)
-        return verdict._replace(due=self.due(pane), dropped=dropped)
+        return verdict._replace(due=self.due(pane), dropped=dropped) if self.waits or dropped else verdict
 
     def _around(self, pane: Pane, at: int) -> State:
         """What shares a span with a signal that happens at `at`."""
@@ -225,7 +223,8 @@ class Mover:
     def _part(self, pane: Pane, first: int, last: int) -> State:
         ats, ids, severities, values = columns_of(pane, first, last, valued=self._valued)
         entries = tuple(map(Entry, ats, ids, severities, repeat(1) if values is None else values))
-        return self._rest(pane)._replace(entries=entries)
+        _, settled, since, memory = self._rest(pane)
+        return State(entries, settled, since, memory)
 
     def _rest(self, pane: Pane) -> State:
         """All but the entries."""
