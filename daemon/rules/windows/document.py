@@ -11,7 +11,7 @@ from typing import NamedTuple
 from daemon.model import Json
 from daemon.rules.model import Aggregate, Change, Distinct, FirstSeen, Sequence, Window
 from daemon.rules.windows.bits import packed, unpacked
-from daemon.rules.windows.state import Entry, State
+from daemon.rules.windows.state import State, entries
 
 _ONES = [1]
 
@@ -46,7 +46,7 @@ def state_of(window: Window, document: Json) -> State:
     """What `document_of` wrote."""
     columns, (_, settled, since, memory) = read(window, document)
     values = [1] * len(columns.ats) if columns.values is None else columns.values
-    return State(tuple(map(Entry, columns.ats, columns.ids, columns.severities, values)), settled, since, memory)
+    return State(entries(columns.ats, columns.ids, columns.severities, values), settled, since, memory)
 
 
 def read(window: Window, document: Json) -> tuple[Columns, State]:
@@ -55,8 +55,8 @@ def read(window: Window, document: Json) -> tuple[Columns, State]:
     if document is None or document["of"] != _signature(window):
         return Columns((), (), (), None), State()
     if "state" in document:  # as earlier releases wrote it
-        entries, *rest = document["state"]
-        return Columns(*zip(*entries, strict=True)) if entries else Columns((), (), (), None), State((), *rest)
+        told, *rest = document["state"]
+        return Columns(*zip(*told, strict=True)) if told else Columns((), (), (), None), State((), *rest)
     (at, id, worst, *known), (later, further, severities, numbers) = unpacked(document["is"], 5, 4)
     at, id = _unfolded(at), _unfolded(id)
     settled, since = (None if each == 0 else _unfolded(each - 1) + at for each in known)

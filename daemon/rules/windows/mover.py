@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
-from itertools import repeat
 from typing import TypeAlias
 
 from daemon.model import Json
@@ -14,7 +13,7 @@ from daemon.rules.model import Aggregate, Count, Distinct, Ratio, Spike, Window
 from daemon.rules.windows import run, silence, trailing
 from daemon.rules.windows.document import document_of, read, state_of, written
 from daemon.rules.windows.pane import NEVER, Pane, columns_of, fill, id_of, mark, place_in
-from daemon.rules.windows.state import LATENESS, Entry, State, Verdict, instant, microseconds
+from daemon.rules.windows.state import LATENESS, Entry, State, Verdict, entries, instant, microseconds
 
 Move: TypeAlias = Callable[[Pane, int, int, int, Json], Verdict | None]
 """By a signal: when it happened, its id and severity, and what the kind looks at. None: it is counted, nothing fires,
@@ -175,10 +174,10 @@ class Mover:
         if len(pane) >= pane.full:
             self._tidy(pane)
         place = self._place(pane, at, id)
-        if place is None or len(pane) >= self._longest or not self._stays_below(pane, at, place, value):
+        if place is None or not self._stays_below(pane, at, place, value):
             return self._judged(pane, Entry(at, id, severity, value))
         self._put(pane, place, at, mark(id, severity), value)
-        return None
+        return None if len(pane) <= self._longest else self._capped(pane, self.quiet(pane, at))
 
     def _place(self, pane: Pane, at: int, id: int) -> int | None:
         """Where it belongs; None if it is too late, or not the first of its instant and may have been here before."""
@@ -212,6 +211,10 @@ class Mover:
             return verdict._replace(due=self.due(pane))
         place = place_in(pane, entry.at) + bisect_right(around.between(entry.at, entry.at), entry)
         self._put(pane, place, entry.at, mark(entry.id, entry.severity), entry.value)
+        return self._capped(pane, verdict)
+
+    def _capped(self, pane: Pane, verdict: Verdict) -> Verdict:
+        """Without the oldest, if there are too many."""
         dropped = max(0, len(pane) - self._longest) // 2
         self._forget(pane, dropped)
         return verdict._replace(due=self.due(pane), dropped=dropped) if self.waits or dropped else verdict
@@ -222,9 +225,8 @@ class Mover:
 
     def _part(self, pane: Pane, first: int, last: int) -> State:
         ats, ids, severities, values = columns_of(pane, first, last, valued=self._valued)
-        entries = tuple(map(Entry, ats, ids, severities, repeat(1) if values is None else values))
         _, settled, since, memory = self._rest(pane)
-        return State(entries, settled, since, memory)
+        return State(entries(ats, ids, severities, values or [1] * len(ats)), settled, since, memory)
 
     def _rest(self, pane: Pane) -> State:
         """All but the entries."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from collections.abc import Sequence as Several
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -42,6 +42,17 @@ class Entry(NamedTuple):
     severity: Severity = 4
     value: Json = 1
     """What the kind looks at: a weight, a number, a text, whether a condition held, the number of a step."""
+
+
+_entry = partial(tuple.__new__, Entry)
+"""Of its four parts; for many at once, faster by half than calling the class."""
+
+
+def entries(
+    ats: Several[int], ids: Several[int], severities: Several[int], values: Iterable[Json]
+) -> tuple[Entry, ...]:
+    """Of the parts of each."""
+    return tuple(map(_entry, zip(ats, ids, severities, values, strict=True)))
 
 
 def place_of(entries: Several[Entry], at: int) -> int:
