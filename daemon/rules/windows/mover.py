@@ -103,7 +103,7 @@ class Mover:
         """The verdict that None stands for, of a signal that happened at `at` or of settling."""
         if self.waits or at is None:
             return Verdict(_NOTHING, due=self.due(pane), needed=0 if at is None else self._needed)
-        return Verdict(_NOTHING, total=self._reached(pane, at), needed=self._needed)
+        return Verdict(_NOTHING, (), (), None, self._reached(pane, at), self._needed)
 
     def _reached(self, pane: Pane, at: int) -> float:
         """How far the spans with the signal that happened at `at` have come."""
