@@ -14,6 +14,7 @@ from daemon.rules.windows.bits import packed, unpacked
 from daemon.rules.windows.state import State, entries
 
 _ONES = [1]
+_NOTHING = State()
 
 
 class Columns(NamedTuple):
@@ -53,7 +54,7 @@ def read(window: Window, document: Json) -> tuple[Columns, State]:
     """What `written` wrote. None is a group never heard of; what a rule's window was before it came to look at
     something else is forgotten."""
     if document is None or document["of"] != _signature(window):
-        return Columns((), (), (), None), State()
+        return Columns((), (), (), None), _NOTHING
     if "state" in document:  # as earlier releases wrote it
         told, *rest = document["state"]
         return Columns(*zip(*told, strict=True)) if told else Columns((), (), (), None), State((), *rest)
@@ -67,7 +68,8 @@ def read(window: Window, document: Json) -> tuple[Columns, State]:
         [worst + each for each in severities],
         None if values is None else [values[number] for number in numbers],
     )
-    return columns, State((), settled, since, document.get("memory", State().memory))
+    memory = document.get("memory", _NOTHING.memory)
+    return columns, State((), settled, since, memory) if memory or any(known) else _NOTHING
 
 
 def _packed(columns: Columns, rest: State, numbers: Several[int]) -> str:
