@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import NamedTuple
 
 from sqlalchemy import Connection
 
@@ -20,10 +19,10 @@ from daemon.pipeline.waiting import Waiting
 from daemon.rules import windows as window_of
 from daemon.rules.engine import Engine, Match
 from daemon.rules.explain import explain
-from daemon.rules.model import Rule, Window
+from daemon.rules.model import Rule
 from daemon.rules.model import Sequence as Steps
-from daemon.rules.windows import LATENESS, Entry, Firing, Verdict
-from daemon.rules.windows.state import MICROSECOND, State, document_of, instant, stamp, state_of
+from daemon.rules.windows import LATENESS, Firing, Pane, Verdict
+from daemon.rules.windows.state import MICROSECOND, instant, stamp
 from daemon.store import incidents, polls, signals, windows
 from daemon.store.incidents import Proof
 from daemon.store.windows import Judgement, Kept
@@ -67,13 +66,6 @@ class Detected:
     """Beats that were neither kept nor heard: they change no silence."""
 
 
-class _Moved(NamedTuple):
-    """Of a window whose state is to be written."""
-
-    group: Mapping[str, Json]
-    due: int | None
-
-
 @dataclass
 class Detecting:
     """What one transaction detects. It is the only one that writes, so what it has read once it knows: windows are read
@@ -89,9 +81,10 @@ class Detecting:
     brought_by: Ids | None = None
     _hearing: Signal | None = None
     """The one that is being heard, for the log."""
-    _states: dict[tuple[str, str], State] = field(default_factory=dict)
-    _moved: dict[tuple[str, str], _Moved] = field(default_factory=dict)
-    _unwritten: dict[tuple[str, str], _Moved] = field(default_factory=dict)
+    _panes: dict[tuple[str, str], Pane] = field(default_factory=dict)
+    _moved: dict[tuple[str, str], Mapping[str, Json]] = field(default_factory=dict)
+    """Windows that have moved, each with its group."""
+    _unwritten: dict[tuple[str, str], Mapping[str, Json]] = field(default_factory=dict)
     """Those that moved, and are put aside to be written."""
     _waiting: Waiting | None = None
     """All that wait, for who asks again and again; None: nobody has asked."""
@@ -122,7 +115,7 @@ class Detecting:
     def thin(self, wanted: Sequence[Wanted]) -> list[Wanted]:
         """Without the beats that would change nothing. They count as matched."""
         self._load(match for each in wanted if each.beat for match in each.matches)
-        told, spared = thinned(wanted, self._state)
+        told, spared = thinned(wanted, lambda match: self.engine.mover(match.rule.id).state(self._pane(match)))
         self.spared += len(spared)
         for each in spared:
             self._count(each)
@@ -137,10 +130,10 @@ class Detecting:
 
     def _load(self, matches: Iterable[Match]) -> None:
         windowed = ((match.rule.id, match.key) for match in matches if match.rule.window is not None)
-        keys = [key for key in dict.fromkeys(windowed) if key not in self._states]
+        keys = [key for key in dict.fromkeys(windowed) if key not in self._panes]
         known = windows.get(self.connection, keys)
         for key in keys:
-            self._states[key] = state_of(self._window(key[0]), known[key].state if key in known else None)
+            self._panes[key] = self._pane_of(key[0], known.get(key))
 
     def next_due(self, before: datetime) -> datetime | None:
         """When, in event time, the first of what waits has something to say; None if that is not before `before`."""
@@ -189,14 +182,14 @@ class Detecting:
     def _put_aside(self) -> None:
         """What has moved waits for something else now, and is still to be written."""
         if self._waiting is not None:
-            for key, moved in self._moved.items():
-                self._waiting.move(key, moved.group, moved.due)
+            for (rule, key), group in self._moved.items():
+                self._waiting.move((rule, key), group, self.engine.mover(rule).due(self._panes[rule, key]))
         self._unwritten |= self._moved
         self._moved.clear()
 
     def _write_windows(self) -> None:
         self._put_aside()
-        moved = [self._kept(rule, key, to) for (rule, key), to in self._unwritten.items()]
+        moved = [self._kept(rule, key, group) for (rule, key), group in self._unwritten.items()]
         windows.put(self.connection, [*moved, *self._recovering.values()])
         self._unwritten.clear()
         self._recovering.clear()
@@ -228,9 +221,9 @@ class Detecting:
         if value is None:
             self._judge(match, row, "below", {"why": "the signal has not what the window looks at"})
             return
-        before = self._state(match)
-        verdict = self.engine.mover(match.rule.id).advance(before, Entry(at, row, match.severity, value))
-        self._keep(match.rule, match.key, match.group, before, verdict)
+        mover, pane = self.engine.mover(match.rule.id), self._pane(match)
+        verdict = mover.move(pane, at, row, match.severity, value) or mover.quiet(pane, at)
+        self._keep(match.rule, match.key, match.group, verdict)
         if verdict.counted:
             self._apply(match, signal, row, verdict)
             if not verdict.firings:
@@ -238,33 +231,31 @@ class Detecting:
         else:
             self._judge(match, row, "uncounted", {"why": "it came too late, twice, or weighs nothing"})
 
-    def _window(self, rule: str) -> Window:
-        window = self.engine.rules[rule].window
-        assert window is not None
-        return window
+    def _pane_of(self, rule: str, kept: Kept | None) -> Pane:
+        return self.engine.mover(rule).pane(kept.state if kept else None)
 
-    def _state(self, match: Match) -> State:
-        key = (match.rule.id, match.key)
-        if key not in self._states:
-            kept = windows.get(self.connection, [key]).get(key)
-            self._states[key] = state_of(self._window(match.rule.id), kept.state if kept else None)
-        return self._states[key]
+    def _pane(self, match: Match) -> Pane:
+        return self._pane_at(match.rule.id, match.key)
 
-    def _keep(self, rule: Rule, key: str, group: Mapping[str, Json], before: State, verdict: Verdict) -> None:
+    def _pane_at(self, rule: str, group: str) -> Pane:
+        key = (rule, group)
+        if key not in self._panes:
+            self._panes[key] = self._pane_of(rule, windows.get(self.connection, [key]).get(key))
+        return self._panes[key]
+
+    def _keep(self, rule: Rule, key: str, group: Mapping[str, Json], verdict: Verdict) -> None:
         if verdict.dropped:
             self.dropped[rule.id] = self.dropped.get(rule.id, 0) + verdict.dropped
-        self._states[rule.id, key] = verdict.state
-        if verdict.state is not before:
-            self._moved[rule.id, key] = _Moved(group, verdict.due)
+        if verdict.counted:
+            self._moved[rule.id, key] = group
             due = _LATEST if verdict.due is None else instant(verdict.due)
             self._soonest, self._has_moved = min(self._soonest, due), True
 
-    def _kept(self, rule: str, key: str, moved: _Moved) -> Kept:
+    def _kept(self, rule: str, key: str, group: Mapping[str, Json]) -> Kept:
         """Written once, however often it moved."""
-        state = self._states[rule, key]
-        newest = state.entries[-1].at if state.entries else state.settled or 0
-        due = None if moved.due is None else instant(moved.due)
-        return Kept(rule, key, document_of(self._window(rule), state), instant(newest), moved.group, due)
+        mover, pane = self.engine.mover(rule), self._panes[rule, key]
+        due, newest = mover.due(pane), instant(mover.newest(pane))
+        return Kept(rule, key, mover.document(pane), newest, group, None if due is None else instant(due))
 
     def _apply(self, match: Match, signal: Signal | None, row: int, verdict: Verdict) -> None:
         """Lets what a window says happen, in event time."""
@@ -301,7 +292,7 @@ class Detecting:
         known, first = set(fired.ids), stamp(fired.first_at)
         later = [
             Proof(entry.id, match.rule.id, instant(entry.at), entry.severity, fired=False)
-            for entry in self._state(match).entries
+            for entry in self.engine.mover(match.rule.id).state(self._pane(match)).entries
             if entry.id not in known and entry.at > first
         ]
         if later:
@@ -427,14 +418,16 @@ class Detecting:
         mark = self.read_to(self.detection.watched(rule.sources))
         if mark is None or kept.due_at is None or mark <= kept.due_at:
             return False
-        before = self._states.get((rule.id, kept.key)) or state_of(rule.window, kept.state)
-        verdict = self.engine.mover(rule.id).settle(before, mark)
-        self._keep(rule, kept.key, kept.group, before, verdict)
+        if kept.state is not None and (rule.id, kept.key) not in self._panes:
+            self._panes[rule.id, kept.key] = self._pane_of(rule.id, kept)
+        mover, pane = self.engine.mover(rule.id), self._pane_at(rule.id, kept.key)
+        verdict = mover.settle(pane, stamp(mark)) or mover.quiet(pane)
+        self._keep(rule, kept.key, kept.group, verdict)
         for fired in verdict.firings:
             self._fire(*self._told_by(rule, kept, fired), fired)
         for at, by in verdict.recovered:
             self._recovered(self.engine.silence(rule.id, kept.group), by or 0, at, "it is heard again")
-        return verdict.state is not before
+        return verdict.counted
 
     def _told_by(self, rule: Rule, kept: Kept, fired: Firing) -> tuple[Match, Signal | None, int]:
         """The rule's word on the signal by which it has enough; on the group where that is a silence."""

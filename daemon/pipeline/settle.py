@@ -16,7 +16,7 @@ from daemon.pipeline.open import Detection
 from daemon.rules import windows as window_of
 from daemon.rules.engine import Engine, incident_key
 from daemon.rules.model import Absent, Rule
-from daemon.rules.windows.state import document_of
+from daemon.rules.windows.document import document_of
 from daemon.store import incidents, polls, windows
 from daemon.store.engine import Store
 from daemon.store.windows import Kept

@@ -1,6 +1,8 @@
-"""P2: updates of windows a second, a tenth of them out of order, by the mover that the daemon runs; in turn with a
-plain ring of the last stamps and with ElastAlert's classes. Beforehand all is played once with a restart in the
-middle, and what fires must be what a plain look at all events of a group finds."""
+"""P2: updates of windows a second, a tenth of them out of order, by the mover that the daemon runs, one call for each;
+also where after each is asked how far the window has come, as the decision record does. In turn with a plain ring of
+the last stamps, with the bare loop that finds each key's pane and calls what does nothing, and with ElastAlert's
+classes. Beforehand all is played once with a restart in the middle, and what fires must be what a plain look at all
+events of a group finds."""
 
 from __future__ import annotations
 
@@ -18,8 +20,8 @@ from typing import Any, NamedTuple
 from daemon.model import Json
 from daemon.rules.model import Aggregate, Count, Distinct, Spike, Window
 from daemon.rules.paths import parse_path
-from daemon.rules.windows import Entry, Mover
-from daemon.rules.windows.state import MICROSECOND, State, Verdict, document_of, instant, state_of
+from daemon.rules.windows import Mover, Pane
+from daemon.rules.windows.state import MICROSECOND, Verdict, instant
 from tests.bench import foreign
 from tests.bench.measure import in_turn, rate, ratio
 
@@ -40,6 +42,8 @@ KINDS: Mapping[str, Window] = {
     "sum": Aggregate("sum", parse_path(_NUMBERED), "gte", 150, _WITHIN),
     "spike": Spike(3, _WITHIN, 3 * _WITHIN, 8),
 }
+
+_EMPTY = Mover(KINDS["count"]).pane()
 
 Fired = set[tuple[int, int]]
 """Key and instant at which it had enough."""
@@ -80,9 +84,13 @@ def _one(
     fired, documents = restarted(window, events)
     if fired != (expected := plain(window, events)):
         raise ValueError(f"{kind}: not what a plain look finds: {sorted(fired ^ expected)[:5]}")
-    runs: dict[str, Callable[[], float]] = {"ours": lambda: rate(lambda: play(window, events, {}), len(events))}
+    runs: dict[str, Callable[[], float]] = {
+        "ours": lambda: rate(lambda: play(Mover(window), events, {}), len(events)),
+        "recorded": lambda: rate(lambda: play(_Recorded(window), events, {}), len(events)),
+    }
     if kind == "count":
         runs["ring"] = lambda: rate(lambda: _ringed(events), len(events))
+        runs["bare loop"] = lambda: rate(lambda: play(_Idle(window), events, {}), len(events))
     if folder and kind != "sum":
         runs["ElastAlert"] = foreign.elastalert(folder, kind, events)
     gc.collect()
@@ -93,54 +101,76 @@ def _one(
     return report | {f"ours / {other}": ratio(found, "ours", other) for other in runs if other != "ours"}
 
 
+class _Recorded(Mover):
+    """Says each time how far the window has come."""
+
+    def __init__(self, window: Window) -> None:
+        super().__init__(window)
+        move, quiet = self.move, self.quiet
+        self.move = lambda pane, at, number, severity, value: move(pane, at, number, severity, value) or quiet(pane, at)
+
+
+class _Idle(Mover):
+    """Does nothing."""
+
+    def __init__(self, window: Window) -> None:
+        super().__init__(window)
+        self.move = lambda pane, at, number, severity, value: None
+
+    def pane(self, document: Json = None) -> Pane:
+        return _EMPTY
+
+
 def restarted(window: Window, events: Sequence[Event]) -> tuple[Fired, list[str]]:
     """What fires if every state is written out half-way and read back; and all as they are stored at last."""
-    states: dict[int, State] = {}
-    fired = play(window, events[: len(events) // 2], states)
-    for key, document in enumerate(_written(window, states)):
-        states[key] = state_of(window, json.loads(document))
-    fired |= play(window, events[len(events) // 2 :], states, ends=True)
-    return fired, _written(window, states)
+    mover, panes = Mover(window), dict[int, Pane]()
+    fired = play(mover, events[: len(events) // 2], panes)
+    for key, document in enumerate(_written(mover, panes)):
+        panes[key] = mover.pane(json.loads(document))
+    fired |= play(mover, events[len(events) // 2 :], panes, ends=True)
+    return fired, _written(mover, panes)
 
 
-def _written(window: Window, states: dict[int, State]) -> list[str]:
+def _written(mover: Mover, panes: dict[int, Pane]) -> list[str]:
     """Keys that were not heard of are the empty state."""
-    every = (states.get(key, State()) for key in range(max(states) + 1))
-    return [json.dumps(document_of(window, state), separators=(",", ":")) for state in every]
+    none = mover.pane()
+    every = (mover.document(panes.get(key, none)) for key in range(max(panes) + 1))
+    return [json.dumps(document, separators=(",", ":")) for document in every]
 
 
-def play(window: Window, events: Sequence[Event], states: dict[int, State], *, ends: bool = False) -> Fired:
+def play(mover: Mover, events: Sequence[Event], panes: dict[int, Pane], *, ends: bool = False) -> Fired:
     """Batch by batch, as a source is read: up to a minute before its newest event all is known."""
-    mover, none, fired, waiting = Mover(window), State(), Fired(), dict[int, int]()
-    advance = mover.advance
+    fired, waiting, waits, move = Fired(), dict[int, int](), mover.waits, mover.move
     for start in range(0, len(events), _BATCH):
-        for number, event in enumerate(events[start : start + _BATCH], start):
-            key = event.key
-            verdict = advance(states.get(key, none), Entry(event.at, number, 3, event.value))
-            states[key] = verdict.state
-            if verdict.due is not None:
-                waiting[key] = verdict.due
-            if verdict.firings:
+        for number, (key, at, value) in enumerate(events[start : start + _BATCH], start):
+            pane = panes.get(key)
+            if pane is None:
+                pane = panes[key] = mover.pane()
+            verdict = move(pane, at, number, 3, value)
+            if verdict is not None:
                 _note(fired, key, verdict)
-        newest = max(event.at for event in events[start : start + _BATCH])
-        _settle(mover, states, waiting, newest - _LATE, fired)
-    if ends:
-        waiting |= dict.fromkeys(states, 0)
-        _settle(mover, states, waiting, events[-1].at + _LATE, fired)
+            if waits and at < waiting.get(key, at + 1):
+                waiting[key] = at
+        if waits:
+            newest = max(event.at for event in events[start : start + _BATCH])
+            _settle(mover, panes, waiting, newest - _LATE, fired)
+    if ends and waits:
+        waiting |= dict.fromkeys(panes, 0)
+        _settle(mover, panes, waiting, events[-1].at + _LATE, fired)
     return fired
 
 
-def _settle(mover: Mover, states: dict[int, State], waiting: dict[int, int], mark: int, fired: Fired) -> None:
+def _settle(mover: Mover, panes: dict[int, Pane], waiting: dict[int, int], mark: int, fired: Fired) -> None:
     """What is still waiting is due later."""
-    watermark = instant(mark)
     for key in [key for key, due in waiting.items() if due < mark]:
-        verdict = mover.settle(states[key], watermark)
-        states[key] = verdict.state
-        if verdict.due is None:
+        verdict = mover.settle(panes[key], mark)
+        if verdict is not None:
+            _note(fired, key, verdict)
+        due = mover.due(panes[key])
+        if due is None:
             del waiting[key]
         else:
-            waiting[key] = verdict.due
-        _note(fired, key, verdict)
+            waiting[key] = due
 
 
 def _note(fired: Fired, key: int, verdict: Verdict) -> None:
@@ -200,11 +230,12 @@ def _bytes(window: Window, documents: Sequence[str]) -> dict[str, float]:
     """Of a key: as it is stored, and in memory while a batch moves it."""
     some = documents[:_SAMPLE]
     tracemalloc.start()
-    kept = [state_of(window, json.loads(document)) for document in some]
+    mover = Mover(window)
+    kept = [mover.pane(json.loads(document)) for document in some]
     taken, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     return {
         "stored": sum(map(len, documents)) / len(documents),
         "memory": taken / len(kept),
-        "entries": sum(len(state.entries) for state in kept) / len(kept),
+        "entries": sum(len(pane) // 2 for pane in kept) / len(kept),
     }

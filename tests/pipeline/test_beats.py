@@ -18,7 +18,7 @@ from daemon.pipeline.sift import Wanted, sift, thinned
 from daemon.rules.engine import Engine, Match
 from daemon.rules.load import load_text
 from daemon.rules.model import Rule
-from daemon.rules.windows import Entry, State, Verdict
+from daemon.rules.windows import Entry, Pane, State, Verdict
 from daemon.rules.windows.state import stamp
 from daemon.store import windows
 from tests.pipeline.doubles import HOUR, MINUTE, NOON, SECOND, World, recovered, rule, signal, world_at
@@ -48,7 +48,7 @@ class Heard:
 
     thin: Thin
     rules: list[Rule] = field(default_factory=lambda: [heart(), heart("slow", "{absent: 25m}")])
-    states: dict[tuple[str, str], State] = field(default_factory=dict)
+    panes: dict[tuple[str, str], Pane] = field(default_factory=dict)
     said: list[tuple[str, str, str, datetime]] = field(default_factory=list)
     """Rule, group, what it said, when."""
     kept: list[Signal] = field(default_factory=list)
@@ -62,17 +62,21 @@ class Heard:
             for match in each.matches:
                 entry = Entry(stamp(each.signal.at), len(self.kept))
                 mover = self.engine.mover(match.rule.id)
-                self._take(match.rule.id, match.key, mover.advance(self._state(match), entry))
+                self._take(match.rule.id, match.key, mover.move(self._pane(match), *entry))
 
     def read_to(self, mark: datetime) -> None:
-        for (id, key), state in list(self.states.items()):
-            self._take(id, key, self.engine.mover(id).settle(state, mark))
+        for (id, key), pane in self.panes.items():
+            self._take(id, key, self.engine.mover(id).settle(pane, stamp(mark)))
+
+    def _pane(self, match: Match) -> Pane:
+        return self.panes.setdefault((match.rule.id, match.key), self.engine.mover(match.rule.id).pane())
 
     def _state(self, match: Match) -> State:
-        return self.states.get((match.rule.id, match.key), State())
+        return self.engine.mover(match.rule.id).state(self._pane(match))
 
-    def _take(self, id: str, key: str, verdict: Verdict) -> None:
-        self.states[id, key] = verdict.state
+    def _take(self, id: str, key: str, verdict: Verdict | None) -> None:
+        if verdict is None:
+            return
         self.said += [(id, key, "silent", fired.at) for fired in verdict.firings]
         self.said += [(id, key, "heard", at) for at, _ in verdict.recovered]
 

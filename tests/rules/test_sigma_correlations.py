@@ -30,8 +30,8 @@ from daemon.rules.engine import Engine, Match
 from daemon.rules.load import load
 from daemon.rules.model import Aggregate, Distinct, Names, Rule, RuleSet
 from daemon.rules.model import Sequence as Steps
-from daemon.rules.windows import Entry, Verdict
-from daemon.rules.windows.state import State, stamp
+from daemon.rules.windows import Entry, Pane, Verdict
+from daemon.rules.windows.state import stamp
 
 OWN = Path(__file__).parent / "sigma-correlations"
 RECORDED = Path(__file__).resolve().parents[3] / "shared" / "data" / "stratus" / "docs" / "detonation-logs"
@@ -176,7 +176,7 @@ class _Run:
 
     engine: Engine
     signals: list[Signal] = field(default_factory=list)
-    states: dict[tuple[str, str], State] = field(default_factory=dict)
+    panes: dict[tuple[str, str], Pane] = field(default_factory=dict)
     groups: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     found: dict[str, Found] = field(default_factory=dict)
 
@@ -186,8 +186,8 @@ class _Run:
             self._fired(match.rule, len(self.signals) - 1, stamp(signal.at))
 
     def settle(self, mark: datetime) -> None:
-        for (rule, key), state in list(self.states.items()):
-            self._said(rule, key, self.engine.mover(rule).settle(state, mark))
+        for (rule, key), pane in list(self.panes.items()):
+            self._said(rule, key, self.engine.mover(rule).settle(pane, stamp(mark)))
 
     def _fired(self, rule: Rule, row: int, at: int) -> None:
         signal = self.signals[row]
@@ -199,12 +199,12 @@ class _Run:
 
     def _move(self, match: Match, entry: Entry) -> None:
         self.groups[match.key] = match.group
-        state = self.states.get((match.rule.id, match.key), State())
-        self._said(match.rule.id, match.key, self.engine.mover(match.rule.id).advance(state, entry))
+        mover = self.engine.mover(match.rule.id)
+        pane = self.panes.setdefault((match.rule.id, match.key), mover.pane())
+        self._said(match.rule.id, match.key, mover.move(pane, *entry))
 
-    def _said(self, rule: str, key: str, verdict: Verdict) -> None:
-        self.states[rule, key] = verdict.state
-        for fired in verdict.firings:
+    def _said(self, rule: str, key: str, verdict: Verdict | None) -> None:
+        for fired in verdict.firings if verdict else ():
             for at, by in fired.completed:
                 group = tuple(str(value) for value in self.groups[key].values())
                 self.found.setdefault(rule, set()).add((group, stamp(at)))

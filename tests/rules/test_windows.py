@@ -29,9 +29,10 @@ from daemon.rules.model import (
 )
 from daemon.rules.model import Sequence as Steps
 from daemon.rules.paths import parse_path
-from daemon.rules.windows import Entry, Firing, Mover, advance, begin, settle
+from daemon.rules.windows import LATENESS, Entry, Firing, Mover, Pane, Verdict, advance, begin, settle, silence
+from daemon.rules.windows.document import document_of, state_of
 from daemon.rules.windows.run import MOST_KEPT
-from daemon.rules.windows.state import State, document_of, stamp, state_of
+from daemon.rules.windows.state import State, microseconds, stamp, without
 
 NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -52,17 +53,15 @@ def play(
 ) -> tuple[list[Firing], list[datetime]]:
     """All that the window, moved as the daemon does, says of the entries, its state read back each time."""
     mover = Mover(window)
-    state, firings, recovered = begun or State(), list[Firing](), list[datetime]()
+    pane, verdicts = mover.pane(document_of(window, begun or State())), list[Verdict | None]()
     for entry in entries:
-        verdict = mover.advance(state, entry)
-        state = state_of(window, json.loads(json.dumps(document_of(window, verdict.state))))
-        firings += verdict.firings
-        recovered += [when for when, _ in verdict.recovered]
+        verdicts.append(mover.move(pane, *entry))
+        pane = mover.pane(json.loads(json.dumps(mover.document(pane))))
     if read_to is not None:
-        verdict = mover.settle(state, at(read_to))
-        firings += verdict.firings
-        recovered += [when for when, _ in verdict.recovered]
-    return firings, recovered
+        verdicts.append(mover.settle(pane, stamp(at(read_to))))
+    said = [verdict for verdict in verdicts if verdict is not None]
+    firings = [firing for verdict in said for firing in verdict.firings]
+    return firings, [when for verdict in said for when, _ in verdict.recovered]
 
 
 def minutes(firings: Sequence[Firing]) -> list[float]:
@@ -333,36 +332,116 @@ def play_settling(
     window: Window, entries: Sequence[Entry]
 ) -> tuple[dict[tuple[datetime, datetime], float], list[datetime]]:
     """As if the sources were read minute by minute. When it had enough, and how much that was; when that was over."""
-    state, enough, over = State(), dict[tuple[datetime, datetime], float](), list[datetime]()
     mover, waiting = Mover(window), list(entries)
+    pane, enough, over = mover.pane(), dict[tuple[datetime, datetime], float](), list[datetime]()
     for minute in range(400):
         verdicts = []
         while waiting and waiting[0].at <= stamp(at(minute)):
-            verdicts.append(mover.advance(state, waiting.pop(0)))
-            state = verdicts[-1].state
-        verdicts.append(mover.settle(state, at(minute + 0.5)))
-        state = verdicts[-1].state
-        for verdict in verdicts:
+            verdicts.append(mover.move(pane, *waiting.pop(0)))
+        verdicts.append(mover.settle(pane, stamp(at(minute + 0.5))))
+        for verdict in filter(None, verdicts):
             enough |= {(fired.at, fired.first_at): fired.total for fired in verdict.firings}
             over += [when for when, _ in verdict.recovered]
     return enough, over
 
 
-@settings(max_examples=300, deadline=None)
+MOVED: list[tuple[Window, st.SearchStrategy[Json]]] = [
+    (Count(3, 5 * MINUTE), st.just(1)),
+    (Count(1, 5 * MINUTE), st.just(1)),
+    (Count(4, 5 * MINUTE, "count_delta"), st.integers(-1, 3)),
+    (Distinct(PATH, 3, 8 * MINUTE), st.sampled_from([1, "1", True, [1], {"a": 1}])),
+    (Aggregate("sum", PATH, "gt", 5, 6 * MINUTE), st.sampled_from([-2, 0.1, 0.2, 3, 1e16])),
+    (Aggregate("sum", PATH, "gte", 6, 6 * MINUTE), st.sampled_from([-3, 3])),
+    (Aggregate("min", PATH, "lt", 1, 6 * MINUTE), st.integers(0, 40)),
+    (Aggregate("avg", PATH, "gt", 3, 6 * MINUTE, at_least=2), st.integers(0, 5)),
+    (Ratio(Any(()), "gte", 0.6, 6 * MINUTE, 3), st.booleans()),
+    (Spike(2, 4 * MINUTE, 20 * MINUTE, 3), st.just(1)),
+    (Spike(1, 4 * MINUTE, 20 * MINUTE, 1), st.just(1)),
+    (Spike(2, 4 * MINUTE, 20 * MINUTE, 6, "count_delta"), st.integers(0, 5)),
+    (Drop(0.5, 4 * MINUTE, 20 * MINUTE, 2), st.just(1)),
+    (steps(False, True, ordered=False), st.integers(0, 1)),
+]
+
+
+def same(window: Window, expected: Verdict, told: Verdict, mover: Mover, pane: Pane) -> None:
+    """Of the reference, and of what is moved in place: word for word, the state but for what a spike has folded."""
+    assert expected._replace(state=State()) == told._replace(state=State())
+    assert expected.due == mover.due(pane)
+    assert folded(window, expected.state) == folded(window, mover.state(pane))
+
+
+def folded(window: Window, state: State) -> State:
+    if not isinstance(window, Spike) or not state.entries:
+        return state
+    newest, within = max(state.entries[-1].at, state.settled or 0), microseconds(window.within)
+    settled = state.entries[0].at if state.settled is None else state.settled
+    horizon = min(newest - within - microseconds(LATENESS), settled - within)
+    return without(silence.folded(window, state, horizon), horizon)
+
+
+@pytest.mark.parametrize(("window", "values"), MOVED, ids=lambda each: str(each)[:30])
+@settings(max_examples=100, deadline=None)
 @given(st.data())
-def test_what_was_made_ready_says_the_same(data: st.DataObject) -> None:
-    """Word for word, and of the same state, whether signals come in order, late, twice, or too late."""
-    window, values = data.draw(st.sampled_from(KINDS))
-    told = data.draw(st.lists(st.tuples(st.integers(0, 200), st.booleans(), values), min_size=1, max_size=25))
-    mover, state, late = Mover(window), State(), 0
-    for entry, (minute, settles, _) in zip(heard(*((minute, value) for minute, _, value in told)), told, strict=True):
-        verdict = mover.advance(state, entry)
-        assert advance(window, state, entry) == verdict
-        state, late = verdict.state, max(late, minute - 30)
-        if settles:
-            verdict = mover.settle(state, at(late))
-            assert settle(window, state, at(late)) == verdict
-            state = verdict.state
+def test_what_is_moved_in_place_says_the_same(
+    window: Window, values: st.SearchStrategy[Json], data: st.DataObject
+) -> None:
+    """Whether signals come in order, at one instant, late, twice, or too late, and through restarts."""
+    steps = st.sampled_from([0, 0.5, 1, 2, 5, 30, -1, -3, -7, -80])
+    told = data.draw(st.lists(st.tuples(steps, st.sampled_from("nnnnssrt"), values), min_size=1, max_size=60))
+    mover, state, minute, done = Mover(window, tidied=6), State(), 0.0, list[Entry]()
+    pane = mover.pane()
+    for number, (step, what, value) in enumerate(told, 1):
+        done.append(
+            done[-1] if what == "t" and done else Entry(stamp(at(minute + step)), number, 1 + number % 4, value)
+        )
+        minute = max(minute, minute + step)
+        expected = advance(window, state, done[-1])
+        same(window, expected, mover.move(pane, *done[-1]) or mover.quiet(pane, done[-1].at), mover, pane)
+        state = expected.state
+        if what == "s":
+            mark = at(minute + number % 5 - 3)
+            expected = settle(window, state, mark)
+            same(window, expected, mover.settle(pane, stamp(mark)) or mover.quiet(pane), mover, pane)
+            state = expected.state
+        if what == "r":
+            state = state_of(window, json.loads(json.dumps(document_of(window, state))))
+            pane = mover.pane(json.loads(json.dumps(mover.document(pane))))
+
+
+@given(st.data())
+def test_what_is_stored_is_read_back(data: st.DataObject) -> None:
+    """Whatever its numbers and values are; none becomes another of equal worth."""
+    numbers, values = st.integers(-(2**60), 2**60), st.sampled_from([1, 1.0, True, "1", None, [1, {"a": 2}], 10**20])
+    entry = st.builds(Entry, numbers, numbers, st.integers(1, 4), values)
+    entries = sorted(data.draw(st.lists(entry, max_size=20)), key=lambda entry: entry.at)
+    state = State(tuple(entries), data.draw(st.none() | numbers), data.draw(st.none() | numbers), {"a": [1]})
+    window = Distinct(PATH, 3, MINUTE)
+
+    assert repr(state) == repr(state_of(window, json.loads(json.dumps(document_of(window, state)))))
+
+
+@pytest.mark.parametrize("window", [Count(3, 5 * MINUTE), Distinct(PATH, 3, 5 * MINUTE), Absent(5 * MINUTE)])
+def test_what_earlier_releases_stored_is_still_read(window: Window) -> None:
+    """Then a window was a list of lists."""
+    entries = [[stamp(NOON), 7, 2, "a"], [stamp(at(1)), 9, 4, "b"]]
+    name = {Count: "Count", Distinct: "Distinct x", Absent: "Absent"}[type(window)]
+    document = {"of": name, "state": [entries, None, stamp(NOON), {"last": 5}]}
+    expected = State(tuple(map(Entry._make, entries)), None, stamp(NOON), {"last": 5})
+
+    assert expected == state_of(window, document)
+    if isinstance(window, Distinct | Absent):
+        assert expected == Mover(window).state(Mover(window).pane(document))
+
+
+def test_a_count_takes_few_bytes_of_the_store() -> None:
+    """Twenty-two signals to the microsecond, about three minutes apart."""
+    window, chance, mover = Count(500, 70 * MINUTE), random.Random(1), Mover(Count(500, 70 * MINUTE))
+    pane = mover.pane()
+    for number in range(22):
+        mover.move(pane, stamp(NOON) + number * 190_000_000 + chance.randrange(60_000_000), number * 1000, 3, 1)
+
+    assert len(json.dumps(mover.document(pane), separators=(",", ":"))) <= 200
+    assert 22 == len(state_of(window, mover.document(pane)).entries)
 
 
 def test_a_window_that_looks_at_something_else_begins_anew() -> None:

@@ -45,9 +45,9 @@ def advance(window: Window, state: State, entry: Entry, lateness: timedelta = LA
     newest = state.entries[-1].at if state.entries else entry.at
     follows = entry.at > newest or not state.entries
     if (not follows and _is_known(state, entry)) or _is_void(window, state, entry, newest, lateness):
-        return Verdict(state, due=_due(window, state), counted=False, needed=trailing.needed(window))
-    added = _with(state, entry, follows=follows)
-    if _is_settled(window):
+        return Verdict(state, due=due(window, state), counted=False, needed=trailing.needed(window))
+    added = _with(window, state, entry, follows=follows)
+    if waits(window):
         return _trimmed(window, Verdict(added, needed=trailing.needed(window)), max(newest, entry.at), lateness)
     return _trimmed(window, _grown(window, added, entry), max(newest, entry.at), lateness)
 
@@ -55,8 +55,8 @@ def advance(window: Window, state: State, entry: Entry, lateness: timedelta = LA
 def settle(window: Window, state: State, watermark: datetime, lateness: timedelta = LATENESS) -> Verdict:
     """Says what has become certain now that all that happened before `watermark` has been seen."""
     mark = stamp(watermark) - 1
-    if not _is_settled(window) or (state.settled is not None and mark <= state.settled):
-        return Verdict(state, due=_due(window, state), counted=False)
+    if not waits(window) or (state.settled is not None and mark <= state.settled):
+        return Verdict(state, due=due(window, state), counted=False)
     match window:
         case Absent() | Drop():
             verdict = silence.settle(window, state, mark)
@@ -82,13 +82,15 @@ def _is_void(window: Window, state: State, entry: Entry, newest: int, lateness: 
     """Whether it is too late, or weighs nothing."""
     if isinstance(window, Count | Spike | Drop) and entry.value <= 0:
         return True
-    if _is_settled(window):
+    if waits(window):
         return state.settled is not None and entry.at <= state.settled
     return entry.at < newest - microseconds(_span(window)) - microseconds(lateness)
 
 
-def _with(state: State, entry: Entry, *, follows: bool) -> State:
-    since = entry.at if state.since is None else min(state.since, entry.at)
+def _with(window: Window, state: State, entry: Entry, *, follows: bool) -> State:
+    since = state.since
+    if isinstance(window, Spike | Drop | FirstSeen):  # no other asks how long its group has been known
+        since = entry.at if since is None else min(since, entry.at)
     if follows:
         return State((*state.entries, entry), state.settled, since, state.memory)
     entries = list(state.entries)
@@ -96,7 +98,8 @@ def _with(state: State, entry: Entry, *, follows: bool) -> State:
     return State(tuple(entries), state.settled, since, state.memory)
 
 
-def _is_settled(window: Window) -> bool:
+def waits(window: Window) -> bool:
+    """Whether it says nothing before its sources are read."""
     return not trailing.only_grows(window)
 
 
@@ -187,9 +190,9 @@ def _first(state: State) -> int:
     return state.entries[0].at if state.entries else 0
 
 
-def _due(window: Window, state: State) -> int | None:
+def due(window: Window, state: State) -> int | None:
     """When `settle` may next have something to say."""
-    if not _is_settled(window):
+    if not waits(window):
         return None
     if isinstance(window, Absent | Drop):
         return silence.due(window, state)
@@ -202,18 +205,26 @@ def _due(window: Window, state: State) -> int | None:
 
 def _trimmed(window: Window, verdict: Verdict, newest: int, lateness: timedelta) -> Verdict:
     """Forgets what no span can need any more, and what is beyond the cap."""
-    state = verdict.state
-    span = microseconds(_span(window))
-    horizon = newest - span - microseconds(lateness)
-    if _is_settled(window):  # what is not settled yet is still needed, and the span before it
-        settled = state.settled if state.settled is not None else _first(state)
-        horizon = min(horizon, settled - span)
-    if not isinstance(window, Spike) or silence.pays(state, horizon) or len(state.entries) > MOST_KEPT:
-        state = silence.folded(window, state, horizon) if isinstance(window, Spike | Drop) else state
-        state = without(state, horizon)
+    state = trimmed(window, verdict.state, newest, lateness)
     dropped = max(0, len(state.entries) - most_kept(window))
     state = state._replace(entries=state.entries[dropped:]) if dropped else state
-    due = _due(window, state)
-    if state is verdict.state and due is verdict.due:
-        return verdict
-    return verdict._replace(state=state, due=due, dropped=verdict.dropped + dropped)
+    return verdict._replace(state=state, due=due(window, state), dropped=verdict.dropped + dropped)
+
+
+def trimmed(window: Window, state: State, newest: int, lateness: timedelta = LATENESS) -> State:
+    """Without what no span can need any more, all up to `newest` having been heard."""
+    span = microseconds(_span(window))
+    horizon = newest - span - microseconds(lateness)
+    if waits(window):  # what is not settled yet is still needed, and the span before it
+        settled = state.settled if state.settled is not None else _first(state)
+        horizon = min(horizon, settled - span)
+    if isinstance(window, Spike) and not silence.pays(state, horizon) and len(state.entries) <= MOST_KEPT:
+        return state
+    return without(silence.folded(window, state, horizon) if isinstance(window, Spike | Drop) else state, horizon)
+
+
+def reached(window: Window, state: State, at: int) -> float:
+    """Of a kind that fires at once: the most that a span comes to which ends within `within` after `at`."""
+    within, comes_to = microseconds(_span(window)), trailing.measure(window)
+    ends = [end for end, _ in _instants(state.between(at, at + within))]
+    return max(0.0, *(comes_to(state.between(end - within, end)) or 0.0 for end in ends))

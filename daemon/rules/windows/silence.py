@@ -140,7 +140,11 @@ def _average(window: Spike | Drop, state: State, at: int) -> float | None:
 
 def pays(state: State, before: int) -> bool:
     """Whether there is enough to fold for what it costs, which is all buckets anew."""
-    old = place_of(state.entries, before)
+    return worth(place_of(state.entries, before), state)
+
+
+def worth(old: int, state: State) -> bool:
+    """Whether so many entries are."""
     return old > 0 and old * _FOLDED >= len(state.memory.get("buckets", ()))
 
 

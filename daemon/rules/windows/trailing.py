@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import NoneType
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from daemon.model import Json
 from daemon.rules.model import Aggregate, Count, Distinct, Ratio, Window
@@ -38,17 +39,30 @@ def only_grows(window: Window) -> bool:
 
 def measure(window: Window) -> Measure:
     """Says what a span comes to; None while too little is there."""
+    comes_to = total(window)
+    return lambda span: comes_to(list(map(_VALUE, span)))
+
+
+def total(window: Window) -> Callable[[Sequence[Any]], float | None]:
+    """Says what the values of a span come to; None while there are too few."""
     match window:
         case Count():
-            return weight
+            return lambda weights: float(sum(weights))
         case Distinct():
             return _different
-        case Ratio():
-            return lambda span: sum(map(bool, map(_VALUE, span))) / len(span) if len(span) >= window.at_least else None
+        case Ratio(at_least=least):
+            return lambda held: sum(map(bool, held)) / len(held) if len(held) >= least else None
         case Aggregate():
-            return lambda span: _aggregate(window, list(map(_VALUE, span)))
+            return partial(_aggregate, window)
         case _:
             raise TypeError(f"a {type(window).__name__} window has no trailing span")
+
+
+def most(window: Window) -> Callable[[Sequence[Any]], float | None]:
+    """Of a kind that only grows: says what these values, or any of them, come to at most."""
+    if isinstance(window, Aggregate) and window.function == "sum":
+        return lambda numbers: math.fsum(number for number in numbers if number > 0)
+    return total(window)
 
 
 def enough(window: Window) -> Callable[[float], bool]:
@@ -78,7 +92,7 @@ def needed(window: Window) -> float:
     return window.count if isinstance(window, Count | Distinct) else 0
 
 
-def _aggregate(window: Aggregate, numbers: list[float]) -> float | None:
+def _aggregate(window: Aggregate, numbers: Sequence[float]) -> float | None:
     if len(numbers) < window.at_least or not numbers:
         return None
     match window.function:
@@ -113,8 +127,7 @@ def weight(span: Sequence[Entry]) -> float:
     return float(sum(map(_VALUE, span)))
 
 
-def _different(span: Sequence[Entry]) -> int:
-    values = list(map(_VALUE, span))
+def _different(values: Sequence[Json]) -> int:
     return len(set(values) if _PLAIN.issuperset(map(type, values)) else set(map(_hashable, values)))
 
 
