@@ -86,7 +86,8 @@ def _table(report: Mapping[str, Any]) -> Table:
     for bench, found in report.items():
         for name, figure in found.items():
             if "/" in name:
-                table.add_row(bench, name, "  ".join(f"{key} {value:.2f}" for key, value in figure.items()))
+                told = figure if isinstance(figure, str) else "  ".join(f"{key} {n:.2f}" for key, n in figure.items())
+                table.add_row(bench, name, told)
     return table
 
 

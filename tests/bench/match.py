@@ -5,9 +5,10 @@ rule's own query. Load and queries both count, as they do for those who run it. 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import orjson
@@ -65,12 +66,19 @@ def _one(
     report: dict[str, Any] = {"rates": found, "hits": len(expected)}
     for of, to in (("ours", "parse"), ("with signals", "parse"), ("ours", "SQLite"), ("with signals", "SQLite")):
         report[f"{of} / {to}"] = ratio(found, of, to)
-    report["rivals"] = (
-        foreign.rivals(folder, raw, [trail.cel(lines) for lines in rules], expected)
-        if folder and len(rules) <= SIZES[0]
-        else {}
-    )
+    if folder and len(rules) <= SIZES[0]:
+        report |= _against(foreign.rivals(folder, raw, [trail.cel(lines) for lines in rules], expected), found["ours"])
     return report
+
+
+def _against(rivals: Mapping[str, dict[str, Any] | str], ours: Sequence[float]) -> dict[str, Any]:
+    """One round, on fewer events, in an environment of their own; why one did not run."""
+    return {
+        f"ours / {name}": {"median": median(ours) / told["rate"], "agrees": float(told["agrees"])}
+        if isinstance(told, dict)
+        else told
+        for name, told in rivals.items()
+    }
 
 
 def _check(expected: Hits, *others: Hits) -> None:
