@@ -263,11 +263,10 @@ def held(connection: Connection) -> list[Incident]:
 
 
 def all_open(connection: Connection) -> list[Incident]:
-    """Those that are open and not held."""
-    rows_ = connection.execute(
-        select(incidents).where(incidents.c.state == IncidentState.OPEN.value, incidents.c.held.is_(None))
-    )
-    return [rows.incident(row) for row in rows_]
+    """Those that are open and not held, the longest open first."""
+    live = select(incidents).where(incidents.c.state == IncidentState.OPEN.value, incidents.c.held.is_(None))
+    found = connection.execute(live.order_by(incidents.c.opened_at, incidents.c.id))
+    return [rows.incident(row) for row in found]
 
 
 def quiet(connection: Connection, watermarks: Mapping[str, datetime | None]) -> list[tuple[Incident, datetime]]:
