@@ -50,7 +50,9 @@ class Problem:
     column: int = 0
 
     def __str__(self) -> str:
-        place = ":".join(map(str, filter(None, (self.file, self.line, self.line and self.column))))
+        place = self.file
+        if self.line:
+            place += f":{self.line}:{self.column}" if self.column else f":{self.line}"
         return f"{place}: {self.message}" + (f" {self.hint}" if self.hint else "")
 
 

@@ -237,10 +237,12 @@ class Detecting:
     def _pane(self, match: Match) -> Pane:
         return self._pane_at(match.rule.id, match.key)
 
-    def _pane_at(self, rule: str, group: str) -> Pane:
+    def _pane_at(self, rule: str, group: str, kept: Kept | None = None) -> Pane:
+        """`kept`: what is known of it; what waits in memory is known without its state."""
         key = (rule, group)
         if key not in self._panes:
-            self._panes[key] = self._pane_of(rule, windows.get(self.connection, [key]).get(key))
+            whole = kept if kept and kept.state is not None else windows.get(self.connection, [key]).get(key)
+            self._panes[key] = self._pane_of(rule, whole)
         return self._panes[key]
 
     def _keep(self, rule: Rule, key: str, group: Mapping[str, Json], verdict: Verdict) -> None:
@@ -418,9 +420,7 @@ class Detecting:
         mark = self.read_to(self.detection.watched(rule.sources))
         if mark is None or kept.due_at is None or mark <= kept.due_at:
             return False
-        if kept.state is not None and (rule.id, kept.key) not in self._panes:
-            self._panes[rule.id, kept.key] = self._pane_of(rule.id, kept)
-        mover, pane = self.engine.mover(rule.id), self._pane_at(rule.id, kept.key)
+        mover, pane = self.engine.mover(rule.id), self._pane_at(rule.id, kept.key, kept)
         verdict = mover.settle(pane, stamp(mark)) or mover.quiet(pane)
         self._keep(rule, kept.key, kept.group, verdict)
         for fired in verdict.firings:

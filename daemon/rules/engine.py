@@ -34,6 +34,7 @@ from daemon.rules.windows import Mover
 
 _LONGEST_KEY = 200
 _RECOVERED = Polarity.RECOVERED
+_as_text = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=str).encode
 
 
 class Match(NamedTuple):
@@ -226,14 +227,11 @@ class Engine:
         return found + tuple(match for match in named.match(signal) if match.rule.id not in known)
 
 
-_TEXT = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=str).encode
-
-
 def incident_key(rule: str, group: Mapping[str, Json]) -> str:
     """Stable text of a rule and a group; a long one is cut and told apart by a hash."""
     if not group:
         return rule
-    text = _TEXT(group)
+    text = _as_text(group)
     if len(text) > _LONGEST_KEY:
         text = f"{text[: _LONGEST_KEY - 64]}#{hashlib.sha256(text.encode()).hexdigest()}"
     return f"{rule} {text}"

@@ -175,7 +175,7 @@ def _insert_new(dialect: str, table: Table, replace: tuple[str, ...], returning:
 
 
 def _forget(connection: Connection, name: str, context: object) -> None:
-    connection.info[_REMEMBERED].clear()  # some of it may be undone
+    connection.info.get(_REMEMBERED, {}).clear()  # some of it may be undone
 
 
 def _begin(connection: Connection) -> None:

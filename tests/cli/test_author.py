@@ -80,6 +80,25 @@ def test_each_rule_of_a_file_is_counted(folder: Path, capsys: pytest.CaptureFixt
     assert (0, "2 rules can be used, no warnings\n", "") == told(capsys, "check", "rules/two.yml")
 
 
+def test_a_test_may_show_that_what_is_expected_never_speaks(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What waits before the first signal waits in the rehearsal too."""
+    (folder / "rules" / "down.yaml").write_text("""\
+title: "{project} is silent"
+source: sentry
+match: {level: fatal}
+group_by: [project]
+window: {absent: 10m, expect: [shop, till]}
+severity: 3
+class: availability
+tests:
+  - it: misses the one that nobody has heard of
+    given: [{every: 5m, repeat: 10, signal: {project: shop, level: fatal}}]
+    expect: {incidents: 2}
+""")
+
+    assert (0, "1 rules, 1 tests: none failed\n") == told(capsys, "test")[:2]
+
+
 def test_what_is_there_is_never_overwritten(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = (folder / "rules" / "down.yaml").read_text()
     code, _, err = told(capsys, "new", "down", "--source", "webhook")

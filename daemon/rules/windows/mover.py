@@ -4,6 +4,7 @@ ways say the same."""
 
 from __future__ import annotations
 
+import sys
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable
 from typing import TypeAlias
@@ -42,17 +43,14 @@ class Mover:
             self._within = microseconds(window.within)
             self._kept = self._within + microseconds(LATENESS)
             self._longest = 2 * run.most_kept(window)
-            self.move = self._queueing() if self.waits else self._hear
+            self.move = self._plainly(sys.maxsize) if self.waits else self._hear
         if isinstance(window, Count | Distinct | Aggregate) and not self.waits:
             self._total = trailing.total(window)
             self._most = trailing.most(window)
             self._enough = trailing.enough(window)
-        if (
-            isinstance(window, Count | Distinct)
-            and window.count > 1
-            and not (self._valued and isinstance(window, Count))
-        ):
-            self.move = self._counting(2 * (window.count - 1))
+        match window:
+            case Distinct(count=count) | Count(count=count, of="signals") if count > 1:
+                self.move = self._plainly(2 * (count - 1))
 
     def pane(self, document: Json = None) -> Pane:
         """What is stored of a group, ready to be moved; of none, what a group begins with."""
@@ -140,28 +138,15 @@ class Mover:
         spans = zip(ats[first - floor + 1 :], ats[first:last], strict=False)
         return all(end - begin > self._within for begin, end in spans)
 
-    def _counting(self, few: int) -> Move:
-        """A kind that needs some number of signals: there are fewer in the span before this one, the newest."""
+    def _plainly(self, few: int) -> Move:
+        """The newest signal, with less than `few` numbers in its span before it: it is added, and that is all."""
         within, valued, otherwise = self._within, self._valued, self._hear
 
         def move(pane: Pane, at: int, id: int, severity: int, value: Json) -> Verdict | None:
             size = len(pane)
-            if size < pane.full and (not size or (at > pane[-2] and (size < few or pane[-few] < at - within))):
-                pane.fromlist([at, id << 3 | severity])
-                if valued:
-                    pane.values.append(value)
-                return None
-            return otherwise(pane, at, id, severity, value)
-
-        return move
-
-    def _queueing(self) -> Move:
-        """A kind that waits for its sources, and a signal newer than all before."""
-        valued, otherwise = self._valued, self._hear
-
-        def move(pane: Pane, at: int, id: int, severity: int, value: Json) -> Verdict | None:
-            size = len(pane)
-            if size < pane.full and at > pane.settled and (not size or at > pane[-2]):
+            if size < pane.full and at > pane.settled and (
+                not size or (at > pane[-2] and (size < few or pane[-few] < at - within))
+            ):  # fmt: skip
                 pane.fromlist([at, id << 3 | severity])
                 if valued:
                     pane.values.append(value)
